@@ -1,0 +1,1 @@
+"""Decides: compose files become a model, a desired state and a plan."""

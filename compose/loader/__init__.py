@@ -1,0 +1,1 @@
+"""Files to a Project, in the phases that `pipeline.PHASES` lists."""

@@ -1,0 +1,1 @@
+"""The Compose Specification as immutable types."""

@@ -1,0 +1,1 @@
+"""One module per verb: load, observe, plan, execute; no typer, no printing."""

@@ -1,0 +1,1 @@
+"""File changes to actions: the rules and the session of `develop.watch`."""

@@ -1,0 +1,1 @@
+"""Does: images, containers, networks, volumes, exec, logs, events."""

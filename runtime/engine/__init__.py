@@ -1,0 +1,1 @@
+"""The brain: records, owner tasks, plan executor."""

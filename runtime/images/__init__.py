@@ -1,0 +1,1 @@
+"""References, content store, image store, archives, layers."""

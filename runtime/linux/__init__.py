@@ -1,0 +1,1 @@
+"""The kernel: system calls, netlink, nftables, procfs. The only home of ctypes."""

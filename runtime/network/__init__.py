@@ -1,0 +1,1 @@
+"""Bridges, endpoints, addresses, firewall, published ports."""

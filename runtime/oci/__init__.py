@@ -1,0 +1,1 @@
+"""OCI runtime specification: config.json, create, start, state, kill, delete."""

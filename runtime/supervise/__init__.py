@@ -1,0 +1,1 @@
+"""Restart and health decisions as pure functions of history and time."""

@@ -1,0 +1,1 @@
+"""Named volumes and the mounts of a container."""
