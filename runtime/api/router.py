@@ -1,0 +1,59 @@
+"""Routes: a flat table of method, path pattern and handler."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runtime.api import containers, engine, images, plans, streams
+from runtime.errors import NotFound, NotSupported
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runtime.api.server import Request
+    from runtime.engine.engine import Engine
+
+ROUTES: tuple[tuple[str, str, Callable[[Engine, Request], Awaitable[None]]], ...] = (
+    ("GET", "/v1/version", engine.version),
+    ("GET", "/v1/status", engine.status),
+    ("POST", "/v1/stop", engine.stop),
+    ("GET", "/v1/engine/logs", engine.logs),
+    ("GET", "/v1/events", streams.events),
+    ("GET", "/v1/snapshot", containers.snapshot),
+    ("POST", "/v1/plan", plans.submit),
+    ("GET", "/v1/containers", containers.listing),
+    ("GET", "/v1/containers/{}", containers.inspect),
+    ("GET", "/v1/containers/{}/logs", streams.logs),
+    ("POST", "/v1/containers/{}/exec", streams.execute),
+    ("POST", "/v1/containers/{}/attach", streams.attach),
+    ("GET", "/v1/images", images.listing),
+    ("POST", "/v1/images/import", images.import_image),
+    ("GET", "/v1/images/{}", images.inspect),
+)
+
+_COMPILED = tuple(
+    (method, re.compile(re.escape(pattern).replace(r"\{\}", "(.+)") + r"\Z"), handler)
+    for method, pattern, handler in ROUTES
+)
+
+
+def dispatcher(target: Engine) -> Callable[[Request], Awaitable[None]]:
+    """A handler that finds the route of a request and calls it."""
+
+    async def dispatch(request: Request) -> None:
+        known = False
+        for method, pattern, handler in _COMPILED:
+            match = pattern.match(request.path)
+            if match is None:
+                continue
+            known = True
+            if method == request.method:
+                request.parts = match.groups()
+                await handler(target, request)
+                return
+        if known:
+            raise NotSupported(f"{request.path} does not take {request.method}")
+        raise NotFound(f"no such endpoint: {request.path}")
+
+    return dispatch

@@ -1,0 +1,27 @@
+"""Wall-clock texts and identifiers; the only place of the engine that asks the system for either."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+
+def now_rfc3339() -> str:
+    """The present in UTC with nanoseconds, as Docker prints it."""
+    nanoseconds = time.time_ns()
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
+
+
+def new_id() -> str:
+    """64 hexadecimal digits, never 12 leading decimal ones: Docker refuses those since they look like a number."""
+    while True:
+        candidate = secrets.token_hex(32)
+        if not candidate[:12].isdecimal():
+            return candidate
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot: a pid recorded under another one means nothing."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        return stream.read().strip()

@@ -1,0 +1,443 @@
+"""One container and its owner: a task that takes one message after the other, from plans and supervision alike.
+
+So a stop never races a restart: both are messages, and whoever comes second sees what the first one did. Handlers are
+short; what takes long (a grace period, a back-off) is a timer that puts a message into the same inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal as signals
+import time
+from typing import TYPE_CHECKING, Any
+
+from runtime.engine.clock import now_rfc3339
+from runtime.engine.log import log
+from runtime.engine.run import Run
+from runtime.errors import Conflict, EngineError, InvalidParameter, NotFound, SystemFailure
+from runtime.supervise import restart
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runtime.engine.engine import Engine
+    from runtime.engine.health import HealthMonitor
+    from runtime.engine.records import ContainerRecord
+
+DEFAULT_GRACE = 10.0
+"""Seconds between the stop signal and SIGKILL."""
+UNKNOWN_EXIT = 255
+"""What Docker reports when nobody saw how a container ended."""
+ORPHAN_CHECKS, ORPHAN_WAIT = 50, 0.02
+"""How often and how long apart (seconds) to look for the exit record of a container whose shim was killed."""
+ALIVE = frozenset({"running", "paused"})
+
+
+class Container:
+    """A record, its current run and the task that owns both."""
+
+    def __init__(self, engine: Engine, record: ContainerRecord) -> None:
+        self.engine = engine
+        self.record = record
+        self.run: Run | None = None
+        self.health: HealthMonitor | None = None
+        self.gone = False
+        self.interrupted = False
+        """The machine went down under its last run."""
+        self.run_started = 0.0
+        """Monotonic time at which the current run began."""
+        self._history = restart.RestartHistory()
+        self._inbox: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any] | None]] = asyncio.Queue()
+        self._changed = asyncio.Event()
+        self._exit_waiters: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopping = False
+        self._task = asyncio.get_running_loop().create_task(self._own(), name=f"container {record.name}")
+
+    # --- what others ask of it -----------------------------------------------------------------------------------
+
+    async def start(self) -> bool:
+        """Start it; False if it runs already. Raises what kept it from starting."""
+        return bool(await self._ask(self._start_by_hand))
+
+    async def stop(self, signal: int | None = None, grace: float | None = None) -> bool:
+        """Ask it to end, and end it after `grace` seconds; returns when it ended. False if it was not running."""
+        exited = await self._ask(lambda: self._begin_stop(signal, grace))
+        if exited is None:
+            return False
+        await exited
+        self._tell("stop")
+        return True
+
+    async def kill(self, signal: int) -> None:
+        """Send a signal to pid 1; raises Conflict if it is not running."""
+        await self._ask(lambda: self._kill(signal))
+
+    async def pause(self) -> bool:
+        return bool(await self._ask(self._pause))
+
+    async def unpause(self) -> bool:
+        return bool(await self._ask(self._unpause))
+
+    async def remove(self, *, force: bool, volumes: bool) -> None:
+        """Remove it and what is its own on the host; raises Conflict if it runs and `force` is not given."""
+        if self.record.status in ALIVE | {"restarting"}:
+            if not force:
+                raise Conflict(f"container {self.record.name} is running: stop it first or remove it with force")
+            await self.stop(signals.SIGKILL, DEFAULT_GRACE)
+        await self._ask(lambda: self._remove(volumes))
+
+    async def adopt(self, run: Run) -> None:
+        """Take over a run that an earlier engine began."""
+        await self._ask(lambda: self._adopt(run))
+
+    async def note_lost(self, exit_record: dict[str, Any] | None) -> None:
+        """Its shim is gone: the run ended as the exit record says, or nobody knows how."""
+        await self._ask(lambda: self._ended(exit_record))
+
+    async def run_ended(self, run: Run, report: dict[str, Any]) -> None:
+        """The exit of `run`, unless a later run has taken its place."""
+        if self.run is run:
+            await self._ended(report)
+
+    async def shim_lost(self, run: Run) -> None:
+        """A shim was killed: so is what it was the parent of, for nobody could see it end any more."""
+        if self.run is not run or self.record.status not in ALIVE:
+            return
+        log.error("container %s: its shim was killed", self.record.name)
+        run.kill_everything()
+        for _ in range(ORPHAN_CHECKS):
+            # The zygote reaps the orphan and notes its true exit status.
+            found = self.engine.read_exit_record(self.record)
+            if found is not None:
+                break
+            await asyncio.sleep(ORPHAN_WAIT)
+        await self._ended(found)
+
+    def post(self, handler: Callable[[], Awaitable[Any]]) -> None:
+        """Put a message into the inbox without waiting for it to be handled."""
+        self._inbox.put_nowait((handler, None))
+
+    def notify(self) -> None:
+        """Something about the container changed: wake who waits for it."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def changed(self) -> None:
+        """Wait until the next change of any kind."""
+        await self._changed.wait()
+
+    def tell(self, action: str, **attributes: str) -> None:
+        self._tell(action, **attributes)
+
+    @property
+    def running(self) -> bool:
+        return self.record.status in ALIVE
+
+    @property
+    def active(self) -> bool:
+        """Running, or about to be again: the engine is needed."""
+        return self.record.status in ALIVE or self.record.status == "restarting"
+
+    async def close(self) -> None:
+        """The engine goes, the container stays."""
+        self._task.cancel()
+        if self.health is not None:
+            self.health.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.run is not None:
+            self.run.leave()
+
+    # --- the owner -----------------------------------------------------------------------------------------------
+
+    async def _ask(self, handler: Callable[[], Awaitable[Any]]) -> Any:
+        if self.gone:
+            raise NotFound(f"no such container: {self.record.name}")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait((handler, future))
+        return await future
+
+    async def _own(self) -> None:
+        while not self.gone:
+            handler, future = await self._inbox.get()
+            try:
+                result = await handler()
+            except EngineError as error:
+                self._answer(future, None, error)
+            except Exception as error:  # the owner must survive any fault of one message
+                log.exception("container %s", self.record.name)
+                self._answer(future, None, SystemFailure(f"container {self.record.name}: {error!r}"))
+            else:
+                self._answer(future, result, None)
+        while not self._inbox.empty():
+            _, future = self._inbox.get_nowait()
+            self._answer(future, None, NotFound(f"no such container: {self.record.name}"))
+
+    def _answer(self, future: asyncio.Future[Any] | None, result: Any, error: EngineError | None) -> None:
+        if future is None:
+            if error is not None:
+                log.error("container %s: %s", self.record.name, error)
+            return
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    # --- start ---------------------------------------------------------------------------------------------------
+
+    async def _start_by_hand(self) -> bool:
+        if self.record.status in ALIVE:
+            return False
+        self._cancel_timer()
+        self.record.manually_stopped = False
+        self.record.restart_count = 0
+        self._history = restart.RestartHistory()
+        await self._start()
+        return True
+
+    async def _start(self) -> None:
+        record = self.record
+        previous, self.run = self.run, None
+        record.run += 1
+        record.error = ""
+        record.oom_killed = False
+        self._stopping = False
+        run = Run(self)
+        try:
+            await run.start()
+        except EngineError as error:
+            await run.abandon()
+            record.exit_code = int(error.fields.get("exit_code", 128))
+            record.error = error.message
+            record.status = "exited" if record.status == "restarting" else record.status
+            record.finished_at = now_rfc3339()
+            if previous is not None:
+                previous.finish()
+            await self.engine.sandboxes.release(self)
+            await self.engine.store.write_container(record)
+            self.notify()
+            raise
+        if previous is not None:
+            previous.finish()
+        await self._running(run, run.started_at)
+
+    async def _running(self, run: Run, started_at: str) -> None:
+        record = self.record
+        self.run = run
+        self.run_started = time.monotonic()
+        record.status = "running"
+        record.pid, record.pid_start = run.init_pid, run.init_start
+        record.boot_id = self.engine.boot_id
+        record.started_at = started_at
+        self.health = self.engine.monitor_health(self)
+        writing = asyncio.ensure_future(self.engine.store.write_container(record))
+        await self.engine.ports.publish(self)
+        await writing
+        self._tell("start")
+        self.notify()
+
+    async def _adopt(self, run: Run) -> None:
+        self.run = run
+        self.run_started = time.monotonic()
+        if self.record.status not in ALIVE:
+            self.record.status = "running"
+        self.record.pid, self.record.pid_start = run.init_pid, run.init_start
+        self.health = self.engine.monitor_health(self)
+        await self.engine.ports.publish(self)
+        self.notify()
+
+    # --- stop ----------------------------------------------------------------------------------------------------
+
+    async def _begin_stop(self, signal: int | None, grace: float | None) -> asyncio.Future[None] | None:
+        record = self.record
+        record.manually_stopped = True
+        if record.status == "restarting":
+            self._cancel_timer()
+            await self._settle("exited")
+            return None
+        if record.status not in ALIVE or self.run is None:
+            return None
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._exit_waiters.append(waiter)
+        self._stopping = True
+        chosen = signal if signal is not None else self.stop_signal()
+        self._send_signal(chosen)
+        if record.status == "paused":
+            # A frozen process takes no signal but SIGKILL: thaw after the signal is pending, as Docker does.
+            self.run.cgroup.thaw()
+            record.status = "running"
+        seconds = grace if grace is not None else float(record.config.get("StopTimeout", DEFAULT_GRACE))
+        if seconds >= 0:
+            run = self.run
+            self._cancel_timer()
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.post, lambda: self._grace_over(run))
+        return waiter
+
+    async def _grace_over(self, run: Run) -> None:
+        if self.run is run and self.record.status in ALIVE:
+            self._send_signal(signals.SIGKILL)
+            run.kill_everything()
+
+    async def _kill(self, signal: int) -> None:
+        if self.record.status not in ALIVE or self.run is None:
+            raise Conflict(f"container {self.record.name} is not running")
+        if signal in {signals.SIGKILL, self.stop_signal()}:
+            self.record.manually_stopped = True
+        self._send_signal(signal)
+        if self.record.status == "paused" and signal == signals.SIGKILL:
+            self.run.cgroup.thaw()
+
+    def _send_signal(self, signal: int) -> None:
+        if self.run is not None:
+            self.run.signal(signal)
+            self._tell("kill", signal=str(signal))
+
+    def stop_signal(self) -> int:
+        """The configured stop signal's number."""
+        return signal_number(self.record.config.get("StopSignal") or "SIGTERM")
+
+    async def _pause(self) -> bool:
+        if self.record.status == "paused":
+            raise Conflict(f"container {self.record.name} is already paused")
+        if self.record.status != "running" or self.run is None:
+            raise Conflict(f"container {self.record.name} is not running")
+        self.run.cgroup.freeze()
+        self.record.status = "paused"
+        await self._changed_state("pause")
+        return True
+
+    async def _unpause(self) -> bool:
+        if self.record.status != "paused" or self.run is None:
+            raise Conflict(f"container {self.record.name} is not paused")
+        self.run.cgroup.thaw()
+        self.record.status = "running"
+        await self._changed_state("unpause")
+        return True
+
+    async def _changed_state(self, action: str) -> None:
+        await self.engine.store.write_container(self.record)
+        self._tell(action)
+        self.notify()
+
+    # --- the end of a run ----------------------------------------------------------------------------------------
+
+    async def _ended(self, report: dict[str, Any] | None) -> None:
+        record = self.record
+        if record.status not in ALIVE:
+            return
+        self._cancel_timer()
+        record.exit_code = UNKNOWN_EXIT if report is None else int(report["exit_code"])
+        record.oom_killed = bool(report and report.get("oom"))
+        record.finished_at = report["at"] if report else now_rfc3339()
+        record.error = "" if report else "nobody saw how it ended: its shim was gone"
+        record.pid = record.pid_start = 0
+        if self.health is not None:
+            self.health.stop()
+            self.health = None
+        self.engine.ports.withdraw(self)
+        if record.oom_killed:
+            self._tell("oom")
+        self._tell("die", exitCode=str(record.exit_code))
+        decision = self._decide()
+        if isinstance(decision, restart.Restart):
+            record.restart_count += 1
+            await self._settle("restarting")
+            self._timer = asyncio.get_running_loop().call_later(decision.delay, self.post, self._restart)
+            return
+        await self._settle("exited")
+        if record.host_config.get("AutoRemove") and not self.gone:
+            await self._remove(volumes=True)
+
+    def _decide(self) -> restart.Restart | restart.Stay:
+        record = self.record
+        policy = record.host_config.get("RestartPolicy") or {}
+        return restart.decide(
+            restart.RestartPolicy(
+                name=policy.get("Name") or "no", maximum_retry_count=policy.get("MaximumRetryCount", 0)
+            ),
+            self._history,
+            restart.ExitInfo(
+                exit_code=record.exit_code,
+                uptime=time.monotonic() - self.run_started,
+                restart_count=record.restart_count,
+                manually_stopped=record.manually_stopped,
+            ),
+        )
+
+    async def _restart(self) -> None:
+        if self.record.status != "restarting":
+            return
+        try:
+            await self._start()
+        except EngineError as error:
+            log.warning("container %s could not be restarted: %s", self.record.name, error)
+            # A start that fails counts as a run that ended at once, as Docker's does.
+            self.record.status = "running"
+            self.run_started = time.monotonic()
+            await self._ended({"exit_code": self.record.exit_code, "at": now_rfc3339(), "oom": False})
+            return
+        self._tell("restart")
+
+    async def _settle(self, status: str) -> None:
+        """Note the end of a run on disk, then tell who waited for it."""
+        record = self.record
+        record.status = "restarting" if status == "restarting" else "exited"
+        self._stopping = False
+        if record.status == "exited":
+            await self.engine.sandboxes.release(self)
+            self.finish_run()
+        await self.engine.store.write_container(record)
+        for waiter in self._exit_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._exit_waiters.clear()
+        self.notify()
+
+    def finish_run(self) -> None:
+        run, self.run = self.run, None
+        if run is not None:
+            run.finish()
+
+    # --- removal -------------------------------------------------------------------------------------------------
+
+    async def _remove(self, volumes: bool) -> None:
+        if self.record.status in ALIVE:
+            raise Conflict(f"container {self.record.name} was started meanwhile")
+        self._cancel_timer()
+        self.record.status = "removing"
+        self.finish_run()
+        await self.engine.sandboxes.release(self)
+        self.engine.forget_container(self, volumes=volumes)
+        self.gone = True
+        self._tell("destroy")
+        self.notify()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell(self, action: str, **attributes: str) -> None:
+        record = self.record
+        self.engine.events.publish(
+            "container",
+            action,
+            record.id,
+            record.name,
+            {"image": record.config.get("Image", ""), **record.config.get("Labels", {}), **attributes},
+        )
+
+
+def signal_number(name: str) -> int:
+    """The number of `SIGTERM`, `TERM`, `15` or `RTMIN+3`; raises InvalidParameter for what is no signal."""
+    text = name.upper().removeprefix("SIG")
+    if text.isdecimal() and 0 < int(text) <= signals.SIGRTMAX:
+        return int(text)
+    base, _, offset = text.partition("+")
+    number = getattr(signals, f"SIG{base}", None)
+    if not isinstance(number, int) or (offset and not offset.isdecimal()):
+        raise InvalidParameter(f"invalid signal: {name}")
+    return int(number) + int(offset or 0)

@@ -1,0 +1,187 @@
+"""Executes a plan: operations run as soon as what they depend on is done, all that can at once.
+
+The executor decides nothing. A failed operation ends the plan: what has not begun is cancelled, what runs finishes.
+Plans of one project run one after the other; the second is told for which one it waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from runtime.engine.log import log
+from runtime.engine.operations import OPERATIONS
+from runtime.errors import EngineError, InvalidParameter, SystemFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.engine.engine import Engine
+    from runtime.wire.plan import Operation, Plan, PlanEvent
+
+
+class Executor:
+    """The one place that runs plans."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._current: dict[str, str] = {}
+
+    async def execute(self, plan: Plan, emit: Callable[[PlanEvent], None], gone: asyncio.Event) -> None:
+        """Run `plan`; every step is told through `emit`, the last event is `finished`. `gone`: the client left.
+
+        Raises InvalidParameter for a plan that is not a DAG of known operations.
+        """
+        _check(plan["operations"])
+        project = plan["project"]
+        if not project:
+            await _Execution(self.engine, plan, emit, gone).run()
+            return
+        lock = self._locks.setdefault(project, asyncio.Lock())
+        if lock.locked():
+            emit({"status": "queued", "text": f"waiting for another plan of {project}: {self._current.get(project)}"})
+        try:
+            async with lock:
+                self._current[project] = _summary(plan)
+                await _Execution(self.engine, plan, emit, gone).run()
+        finally:
+            if not lock.locked() and not getattr(lock, "_waiters", None):
+                self._locks.pop(project, None)
+                self._current.pop(project, None)
+
+
+class _Execution:
+    """One plan under way."""
+
+    def __init__(self, engine: Engine, plan: Plan, emit: Callable[[PlanEvent], None], gone: asyncio.Event) -> None:
+        self.engine = engine
+        self.operations = {operation["id"]: operation for operation in plan["operations"]}
+        self.emit_event = emit
+        self.gone = gone
+        self.began = time.monotonic()
+        self.missing = {number: len(operation.get("depends", ())) for number, operation in self.operations.items()}
+        self.dependents: dict[int, list[int]] = {number: [] for number in self.operations}
+        for number, operation in self.operations.items():
+            for dependency in operation.get("depends", ()):
+                self.dependents[dependency].append(number)
+        self.failure: EngineError | None = None
+        self.running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        leaving = asyncio.ensure_future(self.gone.wait())
+        for number, missing in list(self.missing.items()):
+            if missing == 0:
+                self._begin(number)
+        while self.running:
+            await asyncio.wait({*self.running, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if self.gone.is_set():
+                self._interrupt()
+                await asyncio.wait(self.running) if self.running else None
+        leaving.cancel()
+        for number in self.missing:
+            self._emit(number, "cancelled")
+        finished: PlanEvent = {"status": "finished", "at": self._at()}
+        if self.failure is not None:
+            finished["error"] = self.failure.to_wire()
+        elif self.missing:
+            finished["error"] = SystemFailure("cancelled: the client went away").to_wire()
+        self.emit_event(finished)
+
+    def _interrupt(self) -> None:
+        """The client left: waits end at once, what changes something finishes."""
+        for task in self.running:
+            if task.get_name() == "WaitContainer":
+                task.cancel()
+
+    def _begin(self, number: int) -> None:
+        del self.missing[number]
+        operation = self.operations[number]
+        task = asyncio.get_running_loop().create_task(self._step(operation), name=operation["kind"])
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+
+    async def _step(self, operation: Operation) -> None:
+        number = operation["id"]
+        self._emit(number, "started", text=operation.get("cause", ""))
+
+        def waiting(text: str) -> None:
+            self._emit(number, "waiting", text=text)
+
+        try:
+            outcome = await OPERATIONS[operation["kind"]](self.engine, operation["args"], waiting)
+        except EngineError as error:
+            if not self._tolerate(operation, error):
+                return
+        except asyncio.CancelledError:
+            self._emit(number, "cancelled")
+            return
+        except Exception as error:  # a fault of one operation ends its plan, not the engine
+            log.exception("operation %s %s", operation["kind"], operation["resource"])
+            if not self._tolerate(operation, SystemFailure(f"{operation['resource']}: {error!r}")):
+                return
+        else:
+            event: PlanEvent = {"op": number, "status": "done" if outcome.changed else "unchanged", "at": self._at()}
+            if outcome.result:
+                event["result"] = outcome.result
+            if outcome.text:
+                event["text"] = outcome.text
+            self.emit_event(event)
+        if self.failure is not None or self.gone.is_set():
+            return
+        for dependent in self.dependents[number]:
+            if dependent in self.missing:
+                self.missing[dependent] -= 1
+                if self.missing[dependent] == 0:
+                    self._begin(dependent)
+
+    def _tolerate(self, operation: Operation, error: EngineError) -> bool:
+        if operation.get("optional"):
+            self._emit(operation["id"], "warning", text=error.message)
+            return True
+        self._emit(operation["id"], "failed", error=error.to_wire())
+        if self.failure is None:
+            self.failure = error
+        return False
+
+    def _emit(self, number: int, status: Any, **fields: Any) -> None:
+        self.emit_event(cast("PlanEvent", {"op": number, "status": status, "at": self._at(), **fields}))
+
+    def _at(self) -> float:
+        return round(time.monotonic() - self.began, 6)
+
+
+def _check(operations: list[Operation]) -> None:
+    """Known kinds, unique ids, dependencies that exist, no cycle."""
+    numbers = {operation["id"] for operation in operations}
+    if len(numbers) != len(operations):
+        raise InvalidParameter("plan: two operations have the same id")
+    missing: dict[int, int] = {}
+    dependents: dict[int, list[int]] = {number: [] for number in numbers}
+    for operation in operations:
+        if operation["kind"] not in OPERATIONS:
+            raise InvalidParameter(f"plan: unknown operation {operation['kind']}")
+        depends = operation.get("depends", [])
+        missing[operation["id"]] = len(depends)
+        for dependency in depends:
+            if dependency not in numbers:
+                raise InvalidParameter(f"plan: operation {operation['id']} depends on {dependency}, which is not there")
+            dependents[dependency].append(operation["id"])
+    ready = [number for number, count in missing.items() if count == 0]
+    seen = 0
+    while ready:
+        seen += 1
+        for dependent in dependents[ready.pop()]:
+            missing[dependent] -= 1
+            if missing[dependent] == 0:
+                ready.append(dependent)
+    if seen != len(operations):
+        raise InvalidParameter("plan: its operations depend on each other in a circle")
+
+
+def _summary(plan: Plan) -> str:
+    kinds: dict[str, int] = {}
+    for operation in plan["operations"]:
+        kinds[operation["kind"]] = kinds.get(operation["kind"], 0) + 1
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "nothing"

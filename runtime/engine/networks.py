@@ -1,0 +1,300 @@
+"""Networks of this engine: their records, bridges and address pools.
+
+Leases live in the containers' endpoints, so a restarted engine fills its allocators from the container records, and
+an address stays with its container until that is removed or disconnected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from runtime.engine.clock import new_id, now_rfc3339
+from runtime.engine.log import log
+from runtime.engine.records import NetworkRecord
+from runtime.errors import EngineError, Forbidden, InvalidParameter, NotFound, NotSupported
+from runtime.linux.rtnetlink import RouteSocket
+from runtime.network import bridge, ipam, naming
+
+if TYPE_CHECKING:
+    from runtime.engine.container import Container
+    from runtime.engine.engine import Engine
+
+PREDEFINED = frozenset({"bridge", "host", "none", "default"})
+DEFAULT_BRIDGE = "bridge"
+MTU_OPTION = "com.docker.network.driver.mtu"
+
+
+class Networks:
+    """All networks by id and name."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.records: dict[str, NetworkRecord] = {}
+        self.route = RouteSocket()
+        self._allocators: dict[str, list[ipam.Allocator]] = {}
+        self._removing: set[str] = set()
+        self._leased: set[tuple[str, str]] = set()
+        """(network id, container id): an address is given away once, however often its container starts."""
+
+    # --- lookup --------------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> NetworkRecord:
+        """By exact name, full id or unique id prefix; raises NotFound."""
+        for record in self.records.values():
+            if name in {record.name, record.id}:
+                return record
+        matches = [record for key, record in self.records.items() if name and key.startswith(name)]
+        if len(matches) != 1:
+            raise NotFound(f"network {name} not found")
+        return matches[0]
+
+    def members(self, record: NetworkRecord) -> list[Container]:
+        """Containers, running or not, with an endpoint on the network."""
+        return [item for item in self.engine.containers.values() if record.name in item.record.endpoints]
+
+    def inspect(self, record: NetworkRecord) -> dict[str, Any]:
+        """Docker's form; `Containers` are the endpoints in use at this instant."""
+        containers = {}
+        for item in self.members(record):
+            endpoint = item.record.endpoints[record.name]
+            if item.running and endpoint.get("IPAddress"):
+                containers[item.record.id] = {
+                    "Name": item.record.name,
+                    "EndpointID": endpoint.get("EndpointID", ""),
+                    "MacAddress": endpoint.get("MacAddress", ""),
+                    "IPv4Address": f"{endpoint['IPAddress']}/{endpoint.get('IPPrefixLen', 0)}",
+                    "IPv6Address": _with_prefix(endpoint.get("GlobalIPv6Address"), endpoint.get("GlobalIPv6PrefixLen")),
+                }
+        return {
+            "Id": record.id,
+            "Name": record.name,
+            "Created": record.created,
+            "Driver": record.driver,
+            "Scope": "local",
+            "Internal": record.internal,
+            "Attachable": record.attachable,
+            "EnableIPv4": True,
+            "EnableIPv6": record.enable_ipv6,
+            "IPAM": {"Driver": "default", "Options": record.ipam_options, "Config": record.subnets},
+            "Options": record.options,
+            "Labels": record.labels,
+            "Containers": containers,
+        }
+
+    # --- verbs ---------------------------------------------------------------------------------------------------
+
+    async def create(self, args: dict[str, Any]) -> tuple[NetworkRecord, bool]:
+        """Docker's create body. An existing network of the name is returned as it is: comparing is the planner's work.
+
+        Raises InvalidParameter or Conflict for addresses, NotSupported for a driver we do not have.
+        """
+        name = args["Name"]
+        if name in PREDEFINED:
+            raise Forbidden(f"network {name} is predefined")
+        for record in self.records.values():
+            if record.name == name:
+                return record, False
+        driver = args.get("Driver") or "bridge"
+        if driver != "bridge":
+            raise NotSupported(f"network {name}: driver {driver} is not there: this runtime has bridge, host and none")
+        record = self._new_record(name, args)
+        self.add(record)
+        try:
+            self._make_bridge(record)
+        except EngineError:
+            self._forget(record)
+            raise
+        await self.engine.store.write_network(record)
+        await self.engine.ports.networks_changed()
+        self._tell(record, "create")
+        return record, True
+
+    async def remove(self, name: str) -> None:
+        """Raises NotFound, or Forbidden while containers that run are on it."""
+        record = self.get(name)
+        if record.id in self._removing:
+            raise NotFound(f"network {name} not found")
+        users = [item.record.name for item in self.members(record) if item.active]
+        if users:
+            raise Forbidden(f"network {record.name} has active endpoints: {', '.join(sorted(users))}")
+        self._removing.add(record.id)
+        try:
+            self._forget(record)
+            self.engine.store.discard(self.engine.store.network_folder(record.id))
+            await self.engine.ports.networks_changed()
+            # The kernel waits for a grace period: not on the loop, and on a socket of its own.
+            await asyncio.get_running_loop().run_in_executor(None, _remove_bridges, [self.spec(record)])
+        finally:
+            self._removing.discard(record.id)
+        self.engine.ports.wind_down()
+        self._tell(record, "destroy")
+
+    async def default_bridge(self) -> NetworkRecord:
+        """The network of containers that ask for none; made when the first one comes."""
+        for record in self.records.values():
+            if record.name == DEFAULT_BRIDGE:
+                return record
+        record = self._new_record(DEFAULT_BRIDGE, {})
+        self.add(record)
+        self._make_bridge(record)
+        await self.engine.store.write_network(record)
+        await self.engine.ports.networks_changed()
+        return record
+
+    # --- addresses -----------------------------------------------------------------------------------------------
+
+    def lease(self, record: NetworkRecord, container: Container) -> None:
+        """Give the container's endpoint its addresses, those it had before if it had some."""
+        endpoint = container.record.endpoints[record.name]
+        if (record.id, container.record.id) in self._leased:
+            return
+        asked = endpoint.get("IPAMConfig") or {}
+        holder = f"container {container.record.name}"
+        for allocator in self._allocators[record.id]:
+            subnet, gateway = allocator.pool.subnet, "" if record.internal else str(allocator.pool.gateway)
+            if subnet.version == 4:
+                fixed = asked.get("IPv4Address") or endpoint.get("IPAddress") or ""
+                endpoint["IPAddress"] = allocator.allocate(holder, fixed)
+                endpoint["IPPrefixLen"], endpoint["Gateway"] = subnet.prefixlen, gateway
+            else:
+                fixed = asked.get("IPv6Address") or endpoint.get("GlobalIPv6Address") or ""
+                endpoint["GlobalIPv6Address"] = allocator.allocate(holder, fixed)
+                endpoint["GlobalIPv6PrefixLen"], endpoint["IPv6Gateway"] = subnet.prefixlen, gateway
+        self._leased.add((record.id, container.record.id))
+        endpoint["NetworkID"] = record.id
+        if not endpoint.get("EndpointID"):
+            endpoint["EndpointID"] = new_id()
+        if not endpoint.get("MacAddress"):
+            endpoint["MacAddress"] = naming.mac_address(endpoint["IPAddress"])
+
+    def release(self, network: str, container: Container) -> None:
+        """Take the addresses of an endpoint back."""
+        endpoint = container.record.endpoints.get(network)
+        if endpoint is None or endpoint.get("NetworkID") not in self._allocators:
+            return
+        self._leased.discard((endpoint["NetworkID"], container.record.id))
+        for allocator in self._allocators[endpoint["NetworkID"]]:
+            key = "IPAddress" if allocator.pool.subnet.version == 4 else "GlobalIPv6Address"
+            if endpoint.get(key):
+                allocator.release(str(endpoint.get(key)))
+
+    # --- start and end -------------------------------------------------------------------------------------------
+
+    def add(self, record: NetworkRecord) -> None:
+        """Take a record into the collection."""
+        self.records[record.id] = record
+        self._allocators[record.id] = [
+            ipam.Allocator(ipam.user_pool(config, [], record.name, internal=record.internal), record.name)
+            for config in record.subnets
+        ]
+
+    def restore(self) -> None:
+        """Make bridges anew where a reboot took them, and note the leases that container records hold."""
+        for record in self.records.values():
+            try:
+                self._make_bridge(record)
+            except EngineError as error:
+                log.error("network %s could not be set up: %s", record.name, error)
+            for container in self.members(record):
+                try:
+                    self.lease(record, container)
+                except EngineError as error:
+                    log.error("container %s loses its address: %s", container.record.name, error)
+
+    def close(self) -> None:
+        """The engine leaves and nothing runs: bridges go, records stay."""
+        specs = [self.spec(record) for record in self.records.values()]
+        if specs:
+            _remove_bridges(specs)
+        self.route.close()
+
+    def spec(self, record: NetworkRecord) -> bridge.NetworkSpec:
+        """What the bridge is made from."""
+        return bridge.NetworkSpec(
+            bridge=record.bridge,
+            group=naming.link_group(self.engine.id, record.id),
+            gateways=tuple(
+                (config["Gateway"], ipaddress.ip_network(config["Subnet"]).prefixlen) for config in record.subnets
+            ),
+            mtu=self.mtu(record),
+        )
+
+    def mtu(self, record: NetworkRecord) -> int:
+        """Bytes; 1500 unless the driver option says otherwise."""
+        text = record.options.get(MTU_OPTION, "1500")
+        if not text.isdecimal() or not 68 <= int(text) <= 65535:
+            raise InvalidParameter(f"network {record.name}: option {MTU_OPTION} is {text!r}, expected 68 to 65535")
+        return int(text)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _new_record(self, name: str, args: dict[str, Any]) -> NetworkRecord:
+        identifier = new_id()
+        ipam_args = args.get("IPAM") or {}
+        internal = bool(args.get("Internal"))
+        taken = self._taken()
+        configs = [config for config in ipam_args.get("Config") or [] if config.get("Subnet")]
+        pools = []
+        for config in configs:
+            pool = ipam.user_pool(config, taken, name, internal=internal)
+            taken.append(ipam.Taken(subnet=pool.subnet, holder=f"another subnet of network {name}"))
+            pools.append(pool)
+        if not any(pool.subnet.version == 4 for pool in pools):
+            pools.insert(0, ipam.default_pool(taken))
+        if args.get("EnableIPv6") and not any(pool.subnet.version == 6 for pool in pools):
+            pools.append(ipam.default_ipv6_pool(taken, self.engine.id))
+        record = NetworkRecord(
+            id=identifier,
+            name=name,
+            created=now_rfc3339(),
+            driver="bridge",
+            subnets=[pool.to_wire() for pool in pools],
+            internal=internal,
+            attachable=bool(args.get("Attachable")),
+            enable_ipv6=any(pool.subnet.version == 6 for pool in pools),
+            options=dict(args.get("Options") or {}),
+            ipam_options=dict(ipam_args.get("Options") or {}),
+            labels=dict(args.get("Labels") or {}),
+            bridge=naming.bridge_name(self.engine.id, identifier),
+        )
+        self.mtu(record)
+        return record
+
+    def _taken(self) -> list[ipam.Taken]:
+        """Subnets in use: by our networks, and by the host's routes other than those of our own bridges."""
+        ours = {record.bridge for record in self.records.values()}
+        taken = [
+            ipam.Taken(subnet=ipaddress.ip_network(config["Subnet"]), holder=f"network {record.name}")
+            for record in self.records.values()
+            for config in record.subnets
+        ]
+        names = {link.index: link.name for link in self.route.links()}
+        routes = [
+            (route.destination, names.get(route.device, "?")) for route in self.route.routes() if route.destination
+        ]
+        return taken + ipam.host_routes((destination, name) for destination, name in routes if name not in ours)
+
+    def _make_bridge(self, record: NetworkRecord) -> None:
+        bridge.create(self.route, self.spec(record))
+
+    def _forget(self, record: NetworkRecord) -> None:
+        self.records.pop(record.id, None)
+        self._allocators.pop(record.id, None)
+        self.engine.names.forget_network(record.id)
+
+    def _tell(self, record: NetworkRecord, action: str) -> None:
+        self.engine.events.publish("network", action, record.id, record.name, record.labels)
+
+
+def _remove_bridges(specs: list[bridge.NetworkSpec]) -> None:
+    route = RouteSocket()
+    try:
+        bridge.remove(route, specs)
+    finally:
+        route.close()
+
+
+def _with_prefix(address: str | None, prefix: int | None) -> str:
+    return f"{address}/{prefix}" if address else ""

@@ -1,0 +1,223 @@
+"""One run of a container: from the request to the zygote to the exit, seen from the engine.
+
+Created and started are awaited by the owner's start; the exit comes later, as a message into the owner's inbox. After
+its exit the shim lingers, holding the sandbox's descriptors, until `finish`: so a container in back-off outlives both
+engine and zygote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+from runtime.engine.bundle import build_bundle
+from runtime.engine.clock import now_rfc3339
+from runtime.engine.shimlink import ShimLink
+from runtime.errors import NotFound, SystemFailure, Unavailable, from_wire
+from runtime.linux import pidfd
+from runtime.linux.syscalls import KERNEL
+from runtime.wire import seqpacket
+
+if TYPE_CHECKING:
+    import socket
+
+    from runtime.engine.container import Container
+
+START_TIMEOUT = 60.0
+"""Seconds for a container to be created or started; copying an image's content into a new volume may take long."""
+DEFAULT_MAX_SIZE = 100 << 20
+DEFAULT_MAX_FILE = 5
+
+
+class Run:
+    """A shim and the pid 1 it is the parent of."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.link: ShimLink | None = None
+        self.init_pid = 0
+        self.init_start = 0
+        self.started_at = ""
+        engine = container.engine
+        self.cgroup = engine.cgroups.manager(f"pycompose/{engine.id}/{container.record.id}")
+        self._reports: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._exited: dict[str, Any] | None = None
+        self._finished = False
+
+    async def start(self) -> None:
+        """Create and start; raises the EngineError of whatever failed, after which `abandon` cleans up."""
+        container, engine = self.container, self.container.engine
+        record = container.record
+        hold = await engine.sandboxes.acquire(container)
+        await engine.ports.claim(container)
+        bundle = await build_bundle(engine, container)
+        _forget_exit(engine.paths.exit_record(record.id))
+        ours, theirs = seqpacket.pair()
+        try:
+            self._expect("created", "started")
+            self._attach(ours)
+            answer, _ = await engine.zygote.request(
+                "start",
+                [theirs.fileno(), *hold.values()],
+                id=record.id,
+                bundle=bundle.path,
+                spec=bundle.spec,
+                log=log_settings(container),
+                stdin=bool(record.config.get("OpenStdin")),
+                tty=bool(record.config.get("Tty")),
+                exit_record=engine.paths.exit_record(record.id),
+                shim_socket=engine.paths.shim_socket(record.id),
+                attach_socket=engine.paths.attach_socket(record.id),
+                cgroup=self.cgroup.name,
+                hold=list(hold),
+            )
+        finally:
+            theirs.close()
+        if self.link is not None:
+            self.link.pid = int(answer["shim_pid"])
+        # While the child mounts its root file system, its network is wired from here.
+        await engine.sandboxes.wire(container)
+        created = await self._await("created")
+        self.init_pid, self.init_start = int(created["pid"]), int(created["start_time"])
+        self._link().go()
+        started = await self._await("started")
+        self.started_at = started.get("at") or now_rfc3339()
+
+    async def adopt(self, sock: socket.socket) -> dict[str, Any]:
+        """Take over a shim found running; its hello tells the state of the container. Raises Unavailable."""
+        self._attach(sock)
+        hello = await self._link().hello()
+        self.init_pid, self.init_start = int(hello["init_pid"]), int(hello["start_time"])
+        if hello["status"] == "running":
+            try:
+                self._link().pidfd = pidfd.open_checked(KERNEL, self.init_pid, self.init_start)
+            except NotFound:
+                pass  # it ended this instant: the report of it is on its way
+        return hello
+
+    def signal(self, number: int) -> None:
+        """A signal for pid 1, by its pidfd: never for a process that took over its number."""
+        link = self._link()
+        if link.pidfd >= 0:
+            pidfd.send_signal(KERNEL, link.pidfd, number)
+        else:
+            link.kill(number)
+
+    def kill_everything(self) -> None:
+        """SIGKILL to all in its cgroup: with a pid namespace shared with others, pid 1's end ends nobody else."""
+        self.cgroup.kill_all()
+
+    async def abandon(self) -> None:
+        """The start failed: end what there is of it."""
+        if self.link is not None:
+            self.kill_everything()
+            self.finish()
+
+    def finish(self) -> None:
+        """The run is over and noted: let the shim go."""
+        if self._finished:
+            return
+        self._finished = True
+        if self.link is not None:
+            try:
+                self.link.release()
+            except Unavailable:
+                pass
+            self.link.close()
+            self.link = None
+
+    def leave(self) -> None:
+        """The engine ends, the run goes on."""
+        if self.link is not None:
+            self.link.close()
+
+    def _link(self) -> ShimLink:
+        if self.link is None:
+            raise Unavailable(f"container {self.container.record.name}: its shim is gone")
+        return self.link
+
+    def _attach(self, sock: socket.socket) -> None:
+        self.link = ShimLink(sock, self._reported, self._lost)
+
+    def _expect(self, *kinds: str) -> None:
+        loop = asyncio.get_running_loop()
+        for kind in kinds:
+            future: asyncio.Future[dict[str, Any]] = loop.create_future()
+            # The other one's failure is told by whichever is awaited first.
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._reports[kind] = future
+
+    async def _await(self, kind: str) -> dict[str, Any]:
+        try:
+            return await asyncio.wait_for(self._reports[kind], START_TIMEOUT)
+        except TimeoutError:
+            raise SystemFailure(
+                f"container {self.container.record.name}: not {kind} after {START_TIMEOUT:g} s"
+            ) from None
+
+    def _reported(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "exited":
+            self._exited = message
+            self.container.post(lambda: self.container.run_ended(self, message))
+            return
+        if kind == "start_failed":
+            error = from_wire(message["error"])
+            error.fields["exit_code"] = message.get("exit_code", 128)
+            error.fields["stage"] = message.get("stage", "")
+            error.message = f"container {self.container.record.name}: {error.message}"
+            error.args = (error.message,)
+            self._fail(error)
+            return
+        future = self._reports.get(kind)
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def _lost(self) -> None:
+        """EOF from the shim: killed, unless it told its exit before."""
+        name = self.container.record.name
+        self._fail(SystemFailure(f"container {name}: its shim died while it started"))
+        if self._exited is None and not self._finished:
+            self.container.post(lambda: self.container.shim_lost(self))
+
+    def _fail(self, error: Exception) -> None:
+        for future in self._reports.values():
+            if not future.done():
+                future.set_exception(error)
+
+
+def log_settings(container: Container) -> dict[str, Any] | None:
+    """Where the shim writes the log and when it turns it over; None for the driver `none`.
+
+    Five files of 100 MB unless the container says otherwise: Docker's default grows without bound.
+    """
+    config = container.record.host_config.get("LogConfig") or {}
+    if config.get("Type") == "none":
+        return None
+    options = config.get("Config") or {}
+    return {
+        "path": container.engine.paths.container_log(container.record.id),
+        "max_size": parse_size(options["max-size"]) if "max-size" in options else DEFAULT_MAX_SIZE,
+        "max_file": int(options.get("max-file", DEFAULT_MAX_FILE if "max-size" not in options else 1)),
+    }
+
+
+def parse_size(text: str) -> int:
+    """`10m`, `1g`, `512k` or bytes; -1 for no limit. Raises SystemFailure for anything else."""
+    units = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+    lowered = text.strip().lower().removesuffix("b")
+    unit = units.get(lowered[-1:], 1)
+    digits = lowered[:-1] if lowered[-1:] in units else lowered
+    try:
+        return int(float(digits) * unit)
+    except ValueError:
+        raise SystemFailure(f"logging option max-size: {text!r} is no size") from None
+
+
+def _forget_exit(path: str) -> None:
+    """The exit record of the run before must not be taken for that of the run to come."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
