@@ -58,11 +58,13 @@ class Mount(TypedDict, total=False):
     Target: str
     ReadOnly: bool
     BindOptions: dict[str, Any]
-    """`Propagation`, `CreateMountpoint`, `NonRecursive`, `ReadOnlyNonRecursive`."""
+    """`Propagation`, `CreateMountpoint`, `NonRecursive`, `ReadOnlyNonRecursive`, `ReadOnlyForceRecursive`, `SELinux`."""
     VolumeOptions: dict[str, Any]
     """`NoCopy`, `Labels`, `Subpath`, `DriverConfig`."""
     TmpfsOptions: dict[str, Any]
     """`SizeBytes`, `Mode`."""
+    ImageOptions: dict[str, Any]
+    """`Subpath`."""
 
 
 class Ulimit(TypedDict):
@@ -247,6 +249,8 @@ class MountPoint(TypedDict, total=False):
     Mode: str
     RW: bool
     Propagation: str
+    Subpath: str
+    """Of a volume, when not all of it is mounted."""
 
 
 class NetworkSettings(TypedDict, total=False):

@@ -11,23 +11,23 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 OperationKind = Literal[
-    "CreateNetwork",      # Docker's network body: Name, Driver, Options, IPAM, Internal, Attachable, EnableIPv6, Labels
-    "RemoveNetwork",      # Name
-    "ConnectNetwork",     # Network, Container, EndpointConfig
+    "CreateNetwork",  # Docker's network body: Name, Driver, Options, IPAM, Internal, Attachable, EnableIPv6, Labels
+    "RemoveNetwork",  # Name
+    "ConnectNetwork",  # Network, Container, EndpointConfig
     "DisconnectNetwork",  # Network, Container
-    "CreateVolume",       # Name, Driver, DriverOpts, Labels
-    "RemoveVolume",       # Name
-    "CreateContainer",    # runtime.wire.containers.CreateContainer
-    "StartContainer",     # Container
-    "StopContainer",      # Container, Signal?, Timeout? (seconds)
-    "KillContainer",      # Container, Signal
-    "PauseContainer",     # Container
-    "UnpauseContainer",   # Container
-    "RemoveContainer",    # Container, Force, Volumes (remove its anonymous volumes)
-    "RenameContainer",    # Container, Name
-    "WaitContainer",      # Containers, Condition, Timeout? (seconds), Service
-    "RunHook",            # Container, Command, User, Privileged, WorkingDir, Environment
-    "RemoveImage",        # Image
+    "CreateVolume",  # Name, Driver, DriverOpts, Labels
+    "RemoveVolume",  # Name
+    "CreateContainer",  # runtime.wire.containers.CreateContainer
+    "StartContainer",  # Container
+    "StopContainer",  # Container, Signal?, Timeout? (seconds)
+    "KillContainer",  # Container, Signal
+    "PauseContainer",  # Container
+    "UnpauseContainer",  # Container
+    "RemoveContainer",  # Container, Force, Volumes (remove its anonymous volumes)
+    "RenameContainer",  # Container, Name
+    "WaitContainer",  # Containers, Condition, Timeout? (seconds), Service
+    "RunHook",  # Container, Command, User, Privileged, WorkingDir, Environment
+    "RemoveImage",  # Image
 ]
 """The comment names the keys of `args`. Container is a name or an id; containers created earlier in the plan are
 named by name."""
@@ -57,15 +57,15 @@ class Plan(TypedDict):
 
 
 PlanStatus = Literal[
-    "queued",     # another plan of the project is running; `text` says which
-    "started",    # the operation began
-    "waiting",    # still at it; `text` says for what (last probe output, grace period)
+    "queued",  # another plan of the project is running; `text` says which
+    "started",  # the operation began
+    "waiting",  # still at it; `text` says for what (last probe output, grace period)
     "done",
     "unchanged",  # the precondition already held: nothing to do
-    "warning",    # optional operation failed or something to tell; `text`
-    "failed",     # `error` is EngineError.to_wire()
+    "warning",  # optional operation failed or something to tell; `text`
+    "failed",  # `error` is EngineError.to_wire()
     "cancelled",  # not begun because another one failed or the client went away
-    "finished",   # last event, without `op`; `error` if the plan failed
+    "finished",  # last event, without `op`; `error` if the plan failed
 ]
 
 

@@ -1,0 +1,309 @@
+"""The process all shims are forked from: small, single-threaded, everything imported before the first request.
+
+Everything imported here is shared memory of every shim; nothing may be imported after the first fork. The mount
+namespace is the zygote's own, so that what it mounts is invisible on the host and gone with its last process.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+from runtime.cgroups import layout as cgroup_layout
+from runtime.errors import EngineError, InvalidParameter, SystemFailure
+from runtime.images import hostlayer
+from runtime.linux import constants as c
+from runtime.linux.syscalls import KERNEL
+from runtime.network import sandbox
+from runtime.shim import orphans, shim
+from runtime.shim.fdstore import FdStore
+from runtime.shim.loop import READ, Loop, complain
+from runtime.shim.respawn import HostNamespaces, Respawn
+from runtime.version import PROTOCOL, VERSION
+from runtime.wire import seqpacket, unixsocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.linux.syscalls import Kernel
+
+RESPAWN_SECONDS = 0.05
+"""The zygote is first to notice a dead engine; shims wait longer and stand back while their zygote lives."""
+
+Answer = tuple[dict[str, Any], list[int]]
+
+
+class Zygote:
+    """Serves the engine: descriptors, sandboxes, shims."""
+
+    __slots__ = (
+        "_bye",
+        "_config",
+        "_hard_files",
+        "_host_layer",
+        "_kernel",
+        "_layout",
+        "_loop",
+        "_namespaces",
+        "_orphans",
+        "_peers",
+        "_respawn",
+        "_server",
+        "_shims",
+        "_soft_files",
+        "_store",
+        "_wakeup",
+    )
+
+    def __init__(self, kernel: Kernel, config: dict[str, Any], first: socket.socket) -> None:
+        self._kernel = kernel
+        self._config = config
+        self._namespaces = _leave_host(kernel)
+        self._loop = Loop()
+        self._layout = cgroup_layout.detect()
+        self._respawn = Respawn(self._loop, kernel, config["engine"], self._namespaces)
+        self._soft_files, self._hard_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._hard_files, self._hard_files))
+        self._store = FdStore()
+        self._peers: dict[int, socket.socket] = {}
+        self._shims: dict[int, orphans.Lost] = {}
+        self._orphans: dict[int, orphans.Lost] = {}
+        self._host_layer: str | None = None
+        self._bye = False
+        self._server = unixsocket.listen(config["socket"], socket.SOCK_SEQPACKET)
+        self._loop.watch(self._server.fileno(), READ, self._accept)
+        self._wakeup = _watch_children(self._loop, self._reap)
+        self._adopt(first)
+
+    def run(self) -> None:
+        self._loop.run()
+
+    def _accept(self, events: int) -> None:
+        sock, _ = self._server.accept()
+        self._adopt(sock)
+
+    def _adopt(self, sock: socket.socket) -> None:
+        fd = sock.fileno()
+        self._peers[fd] = sock
+        self._loop.watch(fd, READ, lambda _: self._receive(sock))
+
+    def _receive(self, sock: socket.socket) -> None:
+        try:
+            message, fds = seqpacket.recv(sock)
+        except (EOFError, OSError, ValueError) as error:
+            self._lose(sock, error)
+            return
+        try:
+            answer, out = self._answer(message, fds)
+        except EngineError as error:
+            answer, out = {"error": error.to_wire()}, []
+        except OSError as error:
+            text = f"{message.get('type')}: {(error.strerror or str(error)).lower()}"
+            answer, out = {"error": SystemFailure(text).to_wire()}, []
+        except (KeyError, TypeError, ValueError) as error:
+            answer, out = {"error": InvalidParameter(f"{message.get('type')}: malformed, {error!r}").to_wire()}, []
+        finally:
+            seqpacket.close_all(fds)
+        try:
+            seqpacket.send(sock, answer, out)
+        except OSError as error:
+            self._lose(sock, error)
+        finally:
+            if message.get("type") == "sandbox":
+                seqpacket.close_all(out)
+
+    def _answer(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        handler = _REQUESTS.get(str(message.get("type")))
+        if handler is None:
+            raise InvalidParameter(f"zygote request {message.get('type')}: unknown")
+        answer, out = handler(self, message, fds)
+        return {"ok": True, **answer}, out
+
+    def _lose(self, sock: socket.socket, error: Exception) -> None:
+        if not isinstance(error, EOFError):
+            complain(f"zygote peer: {error}")
+        self._loop.unwatch(sock.fileno())
+        del self._peers[sock.fileno()]
+        sock.close()
+        if not self._peers and not self._bye:
+            self._respawn.lost(RESPAWN_SECONDS)
+        self._leave_if_done()
+
+    def _leave_if_done(self) -> None:
+        if self._bye and not self._shims and not self._orphans and not self._peers:
+            try:
+                os.unlink(self._config["socket"])
+            except OSError:
+                pass
+            self._loop.stop()
+
+    # requests
+
+    def _hello(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        self._bye = False
+        self._respawn.found()
+        return {"version": VERSION, "protocol": PROTOCOL, "pid": os.getpid()}, []
+
+    def _put(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        self._store.store(message["key"], fds)
+        fds.clear()
+        return {}, []
+
+    def _fetch(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        return {}, self._store.fetch(message["key"])
+
+    def _drop(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        self._store.drop(message["key"])
+        return {}, []
+
+    def _keys(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        return {"keys": self._store.keys()}, []
+
+    def _sandbox(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        made = sandbox.make(self._kernel, dns=bool(message.get("dns")), netns_fd=fds[0] if fds else None)
+        out = [os.dup(fd) for fd in made.fds()]
+        made.close()
+        return {"udp_port": made.udp_port, "tcp_port": made.tcp_port}, out
+
+    def _host(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        if self._host_layer is None:
+            self._host_layer = hostlayer.mount(self._kernel, f"{self._config['run']}/host")
+        return {"lowerdir": self._host_layer}, []
+
+    def _start(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        hold = list(message.get("hold") or ())
+        if len(fds) != 1 + len(hold):
+            raise InvalidParameter(f"start: {len(fds)} descriptors, expected {1 + len(hold)}")
+        zygote = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become_shim(message, fds, hold, zygote)
+        self._shims[pid] = {
+            "id": message["id"],
+            "cgroup": message["cgroup"],
+            "exit_record": message["exit_record"],
+        }
+        return {"shim_pid": pid}, []
+
+    def _become_shim(self, message: dict[str, Any], fds: list[int], hold: list[str], zygote: int) -> None:
+        """In the child; never returns."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _close_all_but({0, 1, 2, *fds, self._namespaces["pid"], self._namespaces["mnt"]})
+            # A container's default limit is the machine's, not what the fd store needs.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft_files, self._hard_files))
+            shim.main(
+                self._kernel,
+                self._layout,
+                message,
+                control=fds[0],
+                held=dict(zip(hold, fds[1:], strict=True)),
+                engine=self._config["engine"],
+                namespaces=self._namespaces,
+                zygote=zygote,
+            )
+        except BaseException as error:  # nothing may return into the zygote's loop
+            complain(f"shim {message.get('id')}: {type(error).__name__}: {error}")
+            os._exit(1)
+        os._exit(0)
+
+    def _farewell(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        self._bye = True
+        self._respawn.found()
+        return {}, []
+
+    # children
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            lost = self._shims.pop(pid, None)
+            if lost is not None and status != 0:
+                for init in orphans.kill(self._layout, lost, set(self._shims)):
+                    self._orphans[init] = lost
+            elif pid in self._orphans:
+                orphans.record(self._layout, self._orphans.pop(pid), status)
+        self._leave_if_done()
+
+
+_REQUESTS: dict[str, Callable[[Zygote, dict[str, Any], list[int]], Answer]] = {
+    "hello": Zygote._hello,  # noqa: SLF001 - the table of this class
+    "store": Zygote._put,  # noqa: SLF001
+    "fetch": Zygote._fetch,  # noqa: SLF001
+    "drop": Zygote._drop,  # noqa: SLF001
+    "keys": Zygote._keys,  # noqa: SLF001
+    "sandbox": Zygote._sandbox,  # noqa: SLF001
+    "host_layer": Zygote._host,  # noqa: SLF001
+    "start": Zygote._start,  # noqa: SLF001
+    "bye": Zygote._farewell,  # noqa: SLF001
+}
+
+
+def main(socket_fd: int) -> None:
+    """The zygote's whole life; `socket_fd` is the first engine's connection, its first message the configuration."""
+    _detach(socket_fd)
+    first = socket.socket(fileno=socket_fd)
+    first.set_inheritable(False)
+    config, _ = seqpacket.recv(first)
+    zygote = Zygote(KERNEL, config, first)
+    del config
+    gc.collect()
+    gc.freeze()
+    zygote.run()
+
+
+def _detach(socket_fd: int) -> None:
+    KERNEL.set_name("pycomposezygote")
+    KERNEL.prctl(c.PR_SET_DUMPABLE, 0)
+    KERNEL.prctl(c.PR_SET_CHILD_SUBREAPER, 1)
+    _close_all_but({0, 1, 2, socket_fd})
+    os.chdir("/")
+    os.umask(0o022)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _leave_host(kernel: Kernel) -> HostNamespaces:
+    """Enter a mount namespace that receives the host's mounts and sends none back."""
+    kept: HostNamespaces = {
+        "pid": os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC),
+        "mnt": os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
+    }
+    kernel.unshare(c.CLONE_NEWNS)
+    kernel.mount("", "/", "", c.MS_REC | c.MS_SLAVE)
+    return kept
+
+
+def _watch_children(loop: Loop, reap: Callable[[], None]) -> tuple[socket.socket, socket.socket]:
+    """Call `reap` after SIGCHLD: the handler itself does nothing, its byte wakes the loop."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+
+    def woken(events: int) -> None:
+        ours.recv(4096)
+        reap()
+
+    loop.watch(ours.fileno(), READ, woken)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return ours, theirs
+
+
+def _close_all_but(keep: set[int]) -> None:
+    first = 0
+    for fd in sorted(keep):
+        if fd > first:
+            os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, 1 << 30)

@@ -1,0 +1,218 @@
+"""The zygote: what it holds, how it is protected, and what survives whose death."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import EngineError
+from runtime.shim import launch
+from runtime.wire import frames, seqpacket, unixsocket
+
+from .rig import alive, wait_until
+
+pytestmark = pytest.mark.root
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def engines(rig):
+    """(pid, mount namespace) of each engine that was started."""
+    if not rig.engine_log.exists():
+        return []
+    words = rig.engine_log.read_text().split()
+    return list(zip(words[::2], words[1::2], strict=False))
+
+
+def test_it_greets_with_version_and_pid(rig):
+    assert rig.hello["pid"] == rig.zygote_pid
+    assert rig.hello["protocol"] == 1
+
+
+def test_it_runs_from_a_sealed_copy_and_is_hidden_from_those_without_rights(rig):
+    assert os.readlink(f"/proc/{rig.zygote_pid}/exe").startswith("/memfd:pycompose")
+    with pytest.raises(OSError, match="Operation not permitted|Text file busy|Permission denied"):
+        os.close(os.open(f"/proc/{rig.zygote_pid}/exe", os.O_WRONLY | os.O_TRUNC))
+    assert os.readlink(f"/proc/{rig.zygote_pid}/cwd") == "/"
+    assert os.getsid(rig.zygote_pid) == rig.zygote_pid
+    # A process that is not dumpable keeps its memory from others of its user.
+    status = Path(f"/proc/{rig.zygote_pid}/status").read_text()
+    assert "Threads:\t1\n" in status
+
+
+def test_its_mounts_are_not_the_hosts(rig):
+    rig.request("host_layer")
+    assert rig.paths.run not in Path("/proc/self/mountinfo").read_text()
+    assert rig.paths.run in Path(f"/proc/{rig.zygote_pid}/mountinfo").read_text()
+    assert rig.request("host_layer")[0] == rig.request("host_layer")[0]
+
+
+def test_descriptors_survive_the_engine_that_stored_them(rig):
+    read, write = os.pipe()
+    rig.request("store", [write], key="sandbox/1")
+    os.close(write)
+    with launch.connect(rig.paths) as other:
+        assert launch.request(other, {"type": "keys"})[0]["keys"] == ["sandbox/1"]
+        _, fds = launch.request(other, {"type": "fetch", "key": "sandbox/1"})
+        os.write(fds[0], b"x")
+        assert os.read(read, 1) == b"x"
+        launch.request(other, {"type": "drop", "key": "sandbox/1"})
+        with pytest.raises(EngineError, match="no key"):
+            launch.request(other, {"type": "fetch", "key": "sandbox/1"})
+    seqpacket.close_all(fds)
+    assert os.read(read, 1) == b""
+    os.close(read)
+
+
+def test_a_sandbox_has_dns_sockets_in_a_namespace_of_its_own(rig):
+    answer, fds = rig.request("sandbox", dns=True)
+    netns, _, udp, tcp = fds
+    assert os.fstat(netns).st_ino != os.stat("/proc/self/ns/net").st_ino
+    with socket.socket(fileno=udp) as dns_udp, socket.socket(fileno=tcp) as dns_tcp:
+        assert dns_udp.getsockname() == ("127.0.0.11", answer["udp_port"])
+        assert dns_tcp.getsockname() == ("127.0.0.11", answer["tcp_port"])
+    again, more = rig.request("sandbox", [netns], dns=True)
+    assert os.fstat(more[0]).st_ino == os.fstat(netns).st_ino
+    assert again["udp_port"]
+    seqpacket.close_all([*fds[:2], *more])
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ({"type": "nonsense"}, "InvalidParameter"),
+        ({"type": "store"}, "InvalidParameter"),
+        ({"type": "fetch", "key": "none"}, "NotFound"),
+        ({"type": "start", "hold": ["netns"]}, "InvalidParameter"),
+    ],
+)
+def test_a_bad_request_is_answered_and_the_connection_stays(rig, message, kind):
+    with pytest.raises(EngineError) as caught:
+        launch.request(rig.zygote, message)
+    assert caught.value.to_wire()["kind"] == kind
+    assert rig.request("keys")[0]["keys"] == []
+
+
+def test_a_container_outlives_its_zygote_and_its_shim_still_answers(rig):
+    container = rig.run("sleep", "300")
+    kill(rig.zygote_pid)
+    os.waitpid(rig.zygote_pid, 0)
+    hello = container.reconnect()
+    assert (hello["status"], hello["init_pid"], hello["pid"]) == ("running", container.init_pid, container.shim_pid)
+    assert container.exec("echo", "still here").finish()[0] == b"still here\n"
+    container.send("kill", signal=signal.SIGKILL, all=False)
+    assert [container.next()[0]["type"] for _ in range(3)] == ["exec_started", "exec_exited", "exited"]
+    container.release()
+
+
+def test_a_new_engine_is_told_of_the_end_that_the_old_one_missed(rig):
+    container = rig.run("sleep", "300")
+    container.control.close()
+    kill(container.init_pid)
+    wait_until(container.exit_record.exists)
+    hello = container.reconnect()
+    assert hello["status"] == "exited"
+    exited = container.expect("exited")
+    assert exited["exit_code"] == 137
+    assert json.loads(container.exit_record.read_text())["at"] == exited["at"]
+    container.release()
+
+
+def test_the_newest_control_peer_wins(rig):
+    container = rig.run("sleep", "300")
+    first = container.control.dup()
+    assert container.reconnect()["status"] == "running"
+    with first, pytest.raises(EOFError):
+        seqpacket.recv(first)
+
+
+def test_the_zygote_brings_back_an_engine_that_vanished_into_the_hosts_mount_namespace(rig):
+    rig.zygote.close()
+    wait_until(lambda: len(engines(rig)) >= 1)
+    _, mounts = engines(rig)[0]
+    assert mounts == os.readlink("/proc/self/ns/mnt")
+
+
+def test_after_bye_no_engine_is_brought_back_and_the_zygote_goes_when_nothing_is_left(rig):
+    container = rig.run("sleep", "300")
+    rig.request("bye")
+    container.send("bye")
+    container.control.close()
+    rig.zygote.close()
+    assert container.reconnect()["status"] == "running"
+    assert alive(rig.zygote_pid)
+    container.send("kill", signal=signal.SIGKILL, all=False)
+    container.expect("exited")
+    container.release()
+    wait_until(lambda: not alive(rig.zygote_pid))
+    assert engines(rig) == []
+    assert not os.path.exists(rig.paths.zygote_socket)
+
+
+def test_an_engine_that_holds_its_lock_is_not_doubled(rig):
+    import fcntl
+    import time
+
+    lock = os.open(rig.paths.engine_lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    rig.zygote.close()
+    time.sleep(0.4)
+    assert engines(rig) == []
+    os.close(lock)
+    wait_until(lambda: engines(rig))
+
+
+def test_with_the_zygote_gone_one_of_the_shims_brings_the_engine_back(rig):
+    containers = [rig.run("sleep", "300") for _ in range(3)]
+    kill(rig.zygote_pid)
+    os.waitpid(rig.zygote_pid, 0)
+    for container in containers:
+        container.control.close()
+    wait_until(lambda: engines(rig))
+    assert engines(rig)[0][1] == os.readlink("/proc/self/ns/mnt")
+    for container in containers:
+        assert container.reconnect()["status"] == "running"
+        container.send("bye")
+
+
+def test_a_container_whose_shim_was_killed_is_ended_and_its_end_recorded(rig):
+    container = rig.run("sh", "-c", "trap '' TERM; sleep 300 & wait")
+    kill(container.shim_pid)
+    with pytest.raises(EOFError):
+        container.next()
+    wait_until(container.exit_record.exists)
+    record = json.loads(container.exit_record.read_text())
+    assert (record["exit_code"], record["signal"]) == (137, 9)
+    assert not alive(container.init_pid)
+    assert rig.request("keys")[0]["ok"]
+
+
+def test_fifty_containers_start_side_by_side(rig):
+    containers = [rig.start("sleep", "300") for _ in range(50)]
+    for container in containers:
+        container.created()
+        container.send("go")
+    for container in containers:
+        container.expect("started")
+    for container in containers:
+        container.send("kill", signal=signal.SIGKILL, all=False)
+    for container in containers:
+        assert container.expect("exited")["exit_code"] == 137
+    for container in containers:
+        container.send("release")
+    wait_until(lambda: not any(alive(container.shim_pid) for container in containers))
+
+
+def test_a_connection_that_never_says_start_does_not_stop_others(rig):
+    container = rig.run("sleep", "300")
+    with unixsocket.connect(rig.paths.attach_socket(container.name)) as silent:
+        assert container.exec("true").finish()[2] == {"ExitCode": 0}
+        silent.sendall(frames.encode(frames.STDIN, b"x"))
+        assert frames.Decoder().feed(silent.recv(4096))[0][0] == frames.ERROR
