@@ -1,0 +1,43 @@
+"""Names and numbers of what we make in the host's network namespace; all carry the engine's id.
+
+Interface names have at most 15 characters. The group (IFLA_GROUP) of a network's bridge and veths lets one message
+delete them all.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+PREFIX = "pyc"
+"""Every bridge of every engine of ours begins with it."""
+
+
+def bridge_name(engine_id: str, network_id: str) -> str:
+    """`pyc` + 4 characters of the engine's id + 8 of the network's."""
+    return f"{PREFIX}{engine_id[:4]}{network_id[:8]}"
+
+
+def host_interface_name(engine_id: str, endpoint_id: str) -> str:
+    """The host end of an endpoint's veth pair: `pyv` + 4 characters of the engine's id + 8 of the endpoint's."""
+    return f"pyv{engine_id[:4]}{endpoint_id[:8]}"
+
+
+def link_group(engine_id: str, network_id: str) -> int:
+    """The group of a network's interfaces, never 0 (the default group of all interfaces)."""
+    return zlib.crc32(f"{engine_id}/{network_id}".encode()) & 0x7FFFFFFF | 0x40000000
+
+
+def table_name(engine_id: str) -> str:
+    """The engine's nftables table, the same name in the families ip and ip6."""
+    return f"pycompose_{engine_id}"
+
+
+def mac_address(ipv4: str) -> str:
+    """Docker's address for an endpoint: 02:42 and the IPv4 address, so that a reused address meets no stale ARP entry."""
+    return "02:42:" + ":".join(f"{int(part):02x}" for part in ipv4.split("."))
+
+
+def mac_address_of(seed: str) -> str:
+    """A stable locally administered address for an endpoint or bridge without IPv4."""
+    digest = zlib.crc32(seed.encode())
+    return "02:42:" + digest.to_bytes(4, "big").hex(":")
