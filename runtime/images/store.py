@@ -1,0 +1,279 @@
+"""Images by name and id: resolve, tag, list, remove. Readers take no lock; writers one that lasts milliseconds.
+
+A tag is set on its new image before it is taken from the old one, and the later setting counts: at no moment, also not
+after a crash in between, does a name lead nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from runtime.errors import Conflict, EngineError, Forbidden, NotFound
+from runtime.images import hostlayer, workspace
+from runtime.images.content import ContentStore
+from runtime.images.manifest import OCI_INDEX, OCI_MANIFEST, check_manifest
+from runtime.images.records import Image, Records, host_image
+from runtime.images.reference import Reference, is_image_id, parse
+from runtime.linux import atomicfile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from runtime.images.manifest import Descriptor
+    from runtime.paths import Paths
+
+_PREFIX: Final = re.compile(r"(?:sha256:)?([a-f0-9]{2,64})")
+
+# inside the class `list` is its method
+_Images = list[Image]
+_Tagged = list[tuple[Image, dict[str, str]]]
+_References = list[Reference]
+_Report = list[dict[str, str]]
+_Strings = list[str]
+_Objects = list[dict[str, Any]]
+
+
+class ImageStore:
+    """The images below `paths.images`, and the built-in one."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.root = paths.images
+        self._trash = paths.trash
+        self.content = ContentStore(self.root)
+        self._records = Records(f"{self.root}/records", self.content)
+
+    def prepare(self) -> None:
+        """Make the store's directories where they are missing; raises OSError."""
+        for directory in (self.root, self._records.directory, f"{self.root}/layers", f"{self.root}/tmp", self._trash):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+        self.content.prepare()
+
+    @property
+    def problems(self) -> _Strings:
+        """What was found damaged and set aside, in words."""
+        return list(self._records.problems.values())
+
+    def list(self) -> _Images:
+        """All images, the newest first; the built-in one is the last."""
+        images = [image for image, _ in self._current()]
+        return [*sorted(images, key=lambda image: image.created, reverse=True), host_image()]
+
+    def resolve(self, text: str) -> Image:
+        """The image that a reference, an id or the beginning of an id names.
+
+        Raises NotFound, InvalidParameter for what cannot be a name, Conflict for an ambiguous id.
+        """
+        return self._find(text, self.list())[0]
+
+    def layer_dirs(self, image: Image) -> _Strings:
+        """The directories of the unpacked layers, top first; where `image.on_host` the host's layer goes below."""
+        return [self.layer_dir(chain) for chain in reversed(image.layers)]
+
+    def layer_dir(self, chain: str) -> str:
+        """Where the layer with this chain id is unpacked."""
+        return f"{self.root}/layers/{chain}/diff"
+
+    def tag(self, text: str, reference: str) -> Image:
+        """Give an image one more name, taking it from whichever image had it."""
+        name = _taggable(reference)
+        self.prepare()
+        with workspace.index_lock(self.root):
+            image = self.resolve(text)
+            if image.id == hostlayer.image_id():
+                raise Forbidden(f"image {hostlayer.REFERENCE}: is built in and cannot be tagged")
+            self._retag(image, [name])
+        return self.resolve(str(name))
+
+    def register(
+        self,
+        *,
+        config: Descriptor,
+        manifest: Descriptor,
+        layers: _Strings,
+        size: int,
+        references: _Strings,
+        on_host: bool = False,
+    ) -> Image:
+        """Make an image of a configuration and a manifest in the content store and of layers already unpacked.
+
+        Registering the same image again only adds references. Raises OSError or EngineError and registers nothing then.
+        """
+        names = [_taggable(reference) for reference in references]
+        document = self.content.read_json(config["digest"])
+        image = Image(
+            id=config["digest"],
+            references=(),
+            document=document,
+            manifest_digest=manifest["digest"],
+            created=str(document.get("created") or "1970-01-01T00:00:00Z"),
+            size=size,
+            layers=tuple(layers),
+            on_host=on_host,
+        )
+        with workspace.index_lock(self.root):
+            self._retag(image, names)
+        return self._find(image.id, self.list())[0]
+
+    def remove(self, text: str, *, force: bool = False, keep_layers: Collection[str] = ()) -> _Report:
+        """Take a name from an image, and with the last one the image; Docker's list of Untagged and Deleted.
+
+        Whether containers use it is for the caller to know; `keep_layers`: see collect. Raises NotFound, Conflict
+        (several names, no `force`), Forbidden (built in).
+        """
+        with workspace.index_lock(self.root):
+            image, named = self._find(text, self.list())
+            if image.id == hostlayer.image_id():
+                raise Forbidden(f"image {hostlayer.REFERENCE}: is built in and cannot be removed")
+            if not named and len(image.references) > 1 and not force:
+                raise Conflict(
+                    f"image {image.id[7:19]}: unable to delete (must be forced): is referenced in multiple repositories"
+                )
+            gone = [str(named)] if named else [*image.references]
+            report = [{"Untagged": parse(reference).familiar} for reference in gone]
+            if set(gone) >= set(image.references):
+                self._records.delete(image.id)
+                report.append({"Deleted": image.id})
+            else:
+                tags = next(tags for other, tags in self._records.read() if other.id == image.id)
+                self._records.write(image, {name: at for name, at in tags.items() if name not in gone})
+            self._write_index()
+        if "Deleted" in report[-1]:
+            self.collect(keep_layers)
+        return report
+
+    def add_layer(self, prepared: str, chain: str) -> None:
+        """Take in an unpacked layer: `prepared`/diff becomes the directory of `chain`, unless that exists already."""
+        try:
+            os.rename(prepared, f"{self.root}/layers/{chain}")
+        except OSError:
+            if not self.has_layer(chain):
+                raise
+            return
+        atomicfile.sync_directory(f"{self.root}/layers")
+
+    def has_layer(self, chain: str) -> bool:
+        """Whether the layer is unpacked."""
+        return os.path.isdir(self.layer_dir(chain))
+
+    def collect(self, keep_layers: Collection[str] = ()) -> int:
+        """Move what no record needs to the trash (layers) or delete it (blobs); does nothing while a job is at work.
+
+        `keep_layers`: chain ids of containers, which must not lose their lower layers whatever became of the image.
+        With a damaged record about nobody knows what it needed: then nothing is collected until it is deleted.
+        Returns how many layers wait in the trash for a worker.
+        """
+        moved = 0
+        with workspace.collector(self.root) as free, workspace.index_lock(self.root):
+            images = [image for image, _ in self._current()]
+            if not free or self._records.damaged():
+                return 0
+            layers = {chain for image in images for chain in image.layers} | {hostlayer.LAYER, *keep_layers}
+            for name in os.listdir(f"{self.root}/layers"):
+                if name not in layers:
+                    os.rename(f"{self.root}/layers/{name}", f"{self._trash}/layer-{name}-{os.urandom(4).hex()}")
+                    moved += 1
+            blobs = {digest for image in images for digest in self.blobs_of(image)}
+            for digest in self.content.list():
+                if digest not in blobs:
+                    self.content.delete(digest)
+        return moved
+
+    def blobs_of(self, image: Image) -> _Strings:
+        """The digests of all blobs that belong to an image, its configuration and manifest among them."""
+        digests = [image.id, image.manifest_digest]
+        try:
+            _, layers = check_manifest(self.content.read_json(image.manifest_digest), f"image {image.id}")
+        except EngineError:
+            return digests
+        return digests + [layer["digest"] for layer in layers]
+
+    def _current(self) -> _Tagged:
+        """The records, each name only with the image that had it last."""
+        records = self._records.read()
+        latest: dict[str, str] = {}
+        for _, tags in records:
+            for name, at in tags.items():
+                latest[name] = max(at, latest.get(name, ""))
+        current = []
+        for image, tags in records:
+            kept = {name: at for name, at in tags.items() if latest[name] == at}
+            current.append((image if len(kept) == len(tags) else _with_references(image, kept), kept))
+        return current
+
+    def _find(self, text: str, images: _Images) -> tuple[Image, Reference | None]:
+        """The image and, if it was named by a tag, that reference."""
+        if is_image_id(text):
+            digest = f"sha256:{text.removeprefix('sha256:')}"
+            for image in images:
+                if image.id == digest:
+                    return image, None
+            raise NotFound(f"no such image: {text}", image=text)
+        prefix = _PREFIX.fullmatch(text)
+        if not text.startswith("sha256:"):
+            reference = parse(text).tagged()
+            for image in images:
+                if reference.digest and image.manifest_digest == reference.digest and _names(image, reference):
+                    return image, None
+                if str(reference) in image.references:
+                    return image, reference
+        matches = [image for image in images if prefix and image.id.startswith(f"sha256:{prefix[1]}")]
+        if len(matches) > 1:
+            raise Conflict(f"image {text}: the id is ambiguous", image=text)
+        if not matches:
+            shown = text if text.startswith("sha256:") else parse(text).tagged().familiar
+            raise NotFound(f"no such image: {shown}", image=text)
+        return matches[0], None
+
+    def _retag(self, image: Image, names: _References) -> None:
+        """Write the record of `image` with its old names and `names`, then take those from all others."""
+        records = self._records.read()
+        now = _now()
+        kept = next((tags for other, tags in records if other.id == image.id), {})
+        mine = kept | {str(name): now for name in names}
+        self._records.write(image, mine)
+        for other, tags in records:
+            left = {name: at for name, at in tags.items() if name not in mine}
+            if other.id != image.id and len(left) != len(tags):
+                self._records.write(other, left)
+        self._write_index()
+
+    def _write_index(self) -> None:
+        """The OCI layout's list of names, for other tools; it is derived from the records and may be lost."""
+        manifests: _Objects = []
+        for image, tags in self._current():
+            entry = {"mediaType": OCI_MANIFEST, "digest": image.manifest_digest}
+            try:
+                size = os.path.getsize(self.content.path(image.manifest_digest))
+            except (OSError, EngineError):
+                continue
+            names = sorted(tags) or [""]
+            manifests += [
+                entry | {"size": size} | ({"annotations": {"org.opencontainers.image.ref.name": name}} if name else {})
+                for name in names
+            ]
+        document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+        atomicfile.write_json(f"{self.root}/index.json", document)
+
+
+def _taggable(text: str) -> Reference:
+    reference = parse(text).tagged()
+    if str(reference) == hostlayer.REFERENCE:
+        raise Forbidden(f"image {hostlayer.REFERENCE}: is built in and its name cannot be given away")
+    return Reference(domain=reference.domain, path=reference.path, tag=reference.tag or "latest")
+
+
+def _names(image: Image, reference: Reference) -> bool:
+    return any(parse(name).name == reference.name for name in image.references)
+
+
+def _with_references(image: Image, tags: dict[str, str]) -> Image:
+    return replace(image, references=tuple(sorted(tags)), tagged_at=max(tags.values(), default=""))
+
+
+def _now() -> str:
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09d}Z"

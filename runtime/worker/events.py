@@ -1,0 +1,49 @@
+"""The event stream of a worker: newline-delimited JSON, progress thinned out so that the reader is never flooded."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from runtime.linux import atomicfile
+
+if TYPE_CHECKING:
+    from runtime.errors import EngineError
+
+_INTERVAL: Final = 0.1
+"""Seconds between two progress events of one text."""
+
+
+class Events:
+    """Writes events to a descriptor; raises BrokenPipeError once nobody reads them."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._text = ""
+        self._due = 0.0
+        self.has_failed = False
+
+    def progress(self, text: str, current: int, total: int) -> None:
+        """How far the job is: bytes so far and in all (0: unknown). Most calls write nothing."""
+        now = time.monotonic()
+        if text == self._text and now < self._due:
+            return
+        self._text, self._due = text, now + _INTERVAL
+        self._write({"status": "progress", "text": text, "current": current, "total": total})
+
+    def warning(self, text: str) -> None:
+        """Something the user should know; the job goes on."""
+        self._write({"status": "warning", "text": text})
+
+    def finished(self, result: dict[str, Any]) -> None:
+        """The last event of a job that did what was asked."""
+        self._write({"status": "finished", "result": result, **result})
+
+    def failed(self, error: EngineError) -> None:
+        """The last event of a job that did not."""
+        self.has_failed = True
+        self._write({"status": "failed", "error": error.to_wire()})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        atomicfile.write_all(self._fd, json.dumps(event, separators=(",", ":")).encode() + b"\n")
