@@ -1,0 +1,1 @@
+"""Tell what this machine offers to the runtime: `python -m runtime.doctor`, without an engine."""

@@ -1,0 +1,90 @@
+"""Whether and when a container that ended starts again: Docker's restart policies as pure decisions.
+
+Time comes in as a run's length, measured by a clock that never jumps: a wall clock set back must not stop restarts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FIRST_DELAY: Final = 0.1
+MAX_DELAY: Final = 60.0
+LONG_RUN: Final = 10.0
+"""Seconds of uptime after which a container counts as having been well, so that the delay begins anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestartPolicy:
+    """`name` is empty, no, always, unless-stopped or on-failure; a count of 0 is no limit."""
+
+    name: str
+    maximum_retry_count: int = 0
+
+
+@dataclass(kw_only=True)
+class RestartHistory:
+    """The back-off of one container; `decide` moves it on, a manual start begins a new one."""
+
+    delay: float = 0.0
+    """Seconds waited before the last restart, 0 before the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitInfo:
+    """How a run ended: `uptime` in seconds, `restart_count` of restarts by policy so far."""
+
+    exit_code: int
+    uptime: float
+    restart_count: int
+    manually_stopped: bool
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Start again after `delay` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True)
+class Stay:
+    """Remain exited, for a reason in words."""
+
+    reason: str
+
+
+def decide(policy: RestartPolicy, history: RestartHistory, exit: ExitInfo) -> Restart | Stay:
+    """What follows from an exit; `history` takes up the new delay when the answer is a restart."""
+    if exit.manually_stopped:
+        return Stay("stopped by request")
+    if policy.name in ("", "no"):
+        return Stay("no restart policy")
+    if policy.name == "on-failure":
+        if exit.exit_code == 0:
+            return Stay("exited with 0")
+        if policy.maximum_retry_count and exit.restart_count >= policy.maximum_retry_count:
+            return Stay(f"restarted {exit.restart_count} times, the limit of its policy")
+    history.delay = _next_delay(history.delay, exit.uptime)
+    return Restart(history.delay)
+
+
+def at_boot(policy: RestartPolicy, *, manually_stopped: bool, was_running: bool, exit_code: int) -> bool:
+    """Whether an engine that starts brings the container back; `was_running`: the machine went down under it.
+
+    `always` means always, also after a manual stop. A manually stopped `on-failure` stays, whatever code the stop
+    left behind (Docker starts it when that is not 0).
+    """
+    if policy.name == "always":
+        return True
+    if manually_stopped:
+        return False
+    if policy.name == "unless-stopped":
+        return True
+    return policy.name == "on-failure" and (was_running or exit_code != 0)
+
+
+def _next_delay(previous: float, uptime: float) -> float:
+    if previous == 0 or uptime >= LONG_RUN:
+        return FIRST_DELAY
+    return min(previous * 2, MAX_DELAY)
