@@ -1,0 +1,45 @@
+"""Tell what a service asks for and will not get, so that nothing is left out in silence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from compose.model.project import Project
+    from compose.model.service import ServiceConfig
+
+UNSUPPORTED = (
+    "cpu_count",
+    "cpu_percent",
+    "credential_spec",
+    "isolation",
+    "pre_start",
+    "use_api_socket",
+    "volume_driver",
+)
+"""Attributes for other systems, of another engine, or not built yet."""
+
+
+def ignored(project: Project) -> Iterator[str]:
+    """One warning for each thing that has no effect."""
+    for name, service in project.services.items():
+        for attribute in UNSUPPORTED:
+            if getattr(service, attribute):
+                yield f"services.{name}.{attribute} is not supported and has no effect"
+        yield from _file_owners(project, service)
+
+
+def _file_owners(project: Project, service: ServiceConfig) -> Iterator[str]:
+    for kind, references, defined in (
+        ("secrets", service.secrets, project.secrets),
+        ("configs", service.configs, project.configs),
+    ):
+        for said in references:
+            source = defined.get(said.source)
+            if source is not None and source.file and (said.uid or said.gid or said.mode is not None):
+                yield (
+                    f"services.{service.name}.{kind}.{said.source}: uid, gid and mode have no effect on a file of the "
+                    "host, which is mounted as it is"
+                )
