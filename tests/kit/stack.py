@@ -102,7 +102,7 @@ class Stack:
             check=False,
         )
         result = Result(done.returncode, done.stdout, done.stderr)
-        assert "Traceback" not in result.err, result.err
+        assert "pycompose: unexpected" not in result.err, result.err
         if ok:
             assert result.code == 0, f"pycompose {' '.join(arguments)}: exit {result.code}\n{result.out}\n{result.err}\n{self.log()}"
         return result

@@ -1,0 +1,103 @@
+"""Run the command line; the only place that turns errors into a message and an exit code.
+
+Nothing is imported here that a command may not need, and nothing at all for `--version`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compose.cli.console import Console
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+REPORT_TO = "please report it with PYCOMPOSE_DEBUG=1 and what you did"
+
+
+def main() -> int:
+    """The `pycompose` program: runs the process's arguments and returns the exit code. Never raises."""
+    # read by typer when it is imported: its rich formatting costs 60 ms and more
+    os.environ["TYPER_USE_RICH"] = "0"
+    from compose.cli.console import from_process
+
+    arguments = sys.argv[1:]
+    console = from_process()
+    try:
+        code = _run(arguments, console)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _broken_pipe()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:  # the edge: whatever was not foreseen becomes one line
+        code = _explain(error, console)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _broken_pipe()
+    except OSError as error:
+        return _explain(error, console)
+    return code
+
+
+def _run(arguments: list[str], console: Console) -> int:
+    import signal
+
+    signal.signal(signal.SIGTERM, _terminate)
+    if arguments in (["--version"], ["-v"]):
+        arguments = ["version"]
+    if console.environ.get("PYCOMPOSE_DEBUG"):
+        import faulthandler
+
+        faulthandler.enable()
+    from compose.cli import app
+
+    return app.main(arguments, console)
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _explain(error: Exception, console: Console) -> int:
+    """Print an error and say its exit code; an unexpected one with its place and how to report it."""
+    from compose.errors import ComposeError
+    from runtime.errors import EngineError
+
+    write = console.error
+    if os.environ.get("PYCOMPOSE_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, ComposeError):
+        if error.message:
+            write(error.message)
+        return error.exit_code
+    if isinstance(error, EngineError):
+        write(error.message)
+        return 1
+    write(f"pycompose: unexpected {type(error).__name__} at {_place(error)}: {error}; {REPORT_TO}")
+    return 1
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    place = "an unknown place"
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f"{os.path.basename(os.path.dirname(code.co_filename))}/{os.path.basename(code.co_filename)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def _broken_pipe() -> int:
+    """The reader of our output left: say nothing, and keep the interpreter from flushing into it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return BROKEN_PIPE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""`pycompose events`: print what happens to a project's containers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from compose.cli.invocation import Invocation
+from compose.errors import UsageError
+
+HIDDEN = "com.docker.compose."
+SERVICE = "com.docker.compose.service"
+ONEOFF = "com.docker.compose.oneoff"
+
+
+def run(
+    ctx: typer.Context,
+    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Output events as a stream of json objects")] = False,
+    since: Annotated[str, typer.Option(hidden=True)] = "",
+    until: Annotated[str, typer.Option(hidden=True)] = "",
+) -> int:
+    """Receive real time events from containers"""
+    if since or until:
+        raise UsageError("events: --since and --until are not supported, the engine keeps no past events")
+    from compose.usecases import projects
+
+    invocation = Invocation.of(ctx)
+    name = projects.project_name(invocation.request())
+    for event in invocation.client().events(name):
+        attributes = event.get("attributes") or {}
+        service = attributes.get(SERVICE, "")
+        if event.get("type") != "container" or attributes.get(ONEOFF) == "True":
+            continue
+        if services and service not in services:
+            continue
+        invocation.console.write(_json(event, service) if json else text(event))
+        invocation.console.stdout.flush()
+    return 0
+
+
+def text(event: dict[str, Any]) -> str:
+    """An event as a line of text and an empty one, as Compose prints it."""
+    shown = ", ".join(f"{key}={value}" for key, value in _attributes(event).items())
+    head, _, fraction = str(event["time"]).removesuffix("Z").partition(".")
+    time = f"{head.replace('T', ' ')}.{fraction[:6]:0<6}"
+    return f"{time} container {event['action']} {event['id']} ({shown})\n\n"
+
+
+def _json(event: dict[str, Any], service: str) -> str:
+    from compose.cli.render.gotemplate import to_json
+
+    data = {
+        "action": event["action"],
+        "attributes": _attributes(event),
+        "id": event["id"],
+        "service": service,
+        "time": event["time"],
+        "type": "container",
+    }
+    return to_json(data) + "\n"
+
+
+def _attributes(event: dict[str, Any]) -> dict[str, str]:
+    found = event.get("attributes") or {}
+    return {key: str(value) for key, value in sorted(found.items()) if not key.startswith(HIDDEN)}

@@ -1,0 +1,283 @@
+"""`pycompose up`: create and start containers, and stay with their output unless detached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compose.cli.invocation import Invocation
+from compose.errors import ComposeError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from compose.model.project import Project
+    from compose.reconcile.options import Recreate, UpOptions
+    from compose.usecases.attached import AttachOptions
+
+ATTACHED_ONLY = "--abort-on-container-exit, --abort-on-container-failure, --attach, --attach-dependencies or --watch"
+
+
+def run(
+    ctx: typer.Context,
+    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    abort_on_container_exit: Annotated[
+        bool,
+        typer.Option(
+            "--abort-on-container-exit",
+            help="Stops all containers if any container was stopped. Incompatible with -d",
+        ),
+    ] = False,
+    abort_on_container_failure: Annotated[
+        bool,
+        typer.Option(
+            "--abort-on-container-failure",
+            help="Stops all containers if any container exited with failure. Incompatible with -d",
+        ),
+    ] = False,
+    always_recreate_deps: Annotated[
+        bool,
+        typer.Option("--always-recreate-deps", help="Recreate dependent containers. Incompatible with --no-recreate."),
+    ] = False,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attach",
+            help="Restrict attaching to the specified services. Incompatible with --attach-dependencies.",
+        ),
+    ] = None,
+    attach_dependencies: Annotated[
+        bool,
+        typer.Option("--attach-dependencies", help="Automatically attach to log output of dependent services"),
+    ] = False,
+    build: Annotated[bool, typer.Option("--build", help="Build images before starting containers")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Detached mode: Run containers in the background")
+    ] = False,
+    exit_code_from: Annotated[
+        str,
+        typer.Option(help="Return the exit code of the selected service container. Implies --abort-on-container-exit"),
+    ] = "",
+    force_recreate: Annotated[
+        bool,
+        typer.Option(
+            "--force-recreate", help="Recreate containers even if their configuration and image haven't changed"
+        ),
+    ] = False,
+    menu: Annotated[
+        bool, typer.Option("--menu/--no-menu", hidden=True, help="Enable interactive shortcuts when running attached")
+    ] = False,
+    no_attach: Annotated[
+        list[str] | None,
+        typer.Option("--no-attach", help="Do not attach (stream logs) to the specified services"),
+    ] = None,
+    no_build: Annotated[bool, typer.Option("--no-build", help="Don't build an image, even if it's policy")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="Produce monochrome output")] = False,
+    no_deps: Annotated[bool, typer.Option("--no-deps", help="Don't start linked services")] = False,
+    no_log_prefix: Annotated[bool, typer.Option("--no-log-prefix", help="Don't print prefix in logs")] = False,
+    no_recreate: Annotated[
+        bool,
+        typer.Option(
+            "--no-recreate",
+            help="If containers already exist, don't recreate them. Incompatible with --force-recreate.",
+        ),
+    ] = False,
+    no_start: Annotated[bool, typer.Option("--no-start", help="Don't start the services after creating them")] = False,
+    pull: Annotated[str, typer.Option(help='Pull image before running ("always"|"missing"|"never")')] = "policy",
+    quiet_build: Annotated[bool, typer.Option("--quiet-build", help="Suppress the build output")] = False,
+    quiet_pull: Annotated[
+        bool, typer.Option("--quiet-pull", help="Pull without printing progress information")
+    ] = False,
+    remove_orphans: Annotated[
+        bool,
+        typer.Option("--remove-orphans", help="Remove containers for services not defined in the Compose file"),
+    ] = False,
+    renew_anon_volumes: Annotated[
+        bool,
+        typer.Option(
+            "--renew-anon-volumes",
+            "-V",
+            help="Recreate anonymous volumes instead of retrieving data from the previous containers",
+        ),
+    ] = False,
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scale",
+            help="Scale SERVICE to NUM instances. Overrides the `scale` setting in the Compose file if present.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        int | None,
+        typer.Option(
+            "--timeout",
+            "-t",
+            help="Use this timeout in seconds for container shutdown when attached or when containers are "
+            "already running",
+        ),
+    ] = None,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="Show timestamps")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for services to be running|healthy. Implies detached mode.")
+    ] = False,
+    wait_timeout: Annotated[
+        int | None,
+        typer.Option(help="Maximum duration in seconds to wait for the project to be running|healthy"),
+    ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help='Assume "yes" as answer to all prompts and run non-interactively'),
+    ] = False,
+) -> int:
+    """Create and start containers"""
+    invocation = Invocation.of(ctx)
+    if exit_code_from and not abort_on_container_failure:
+        abort_on_container_exit = True
+    attached_only = bool(abort_on_container_exit or abort_on_container_failure or attach or attach_dependencies)
+    _check(
+        {
+            (
+                "--abort-on-container-failure cannot be combined with --abort-on-container-exit"
+            ): abort_on_container_failure and abort_on_container_exit,
+            f"--wait cannot be combined with {ATTACHED_ONLY}": wait and attached_only,
+            f"--detach cannot be combined with {ATTACHED_ONLY}": detach and attached_only,
+            "--build and --no-build are incompatible": build and no_build,
+            "--no-recreate and --renew-anon-volumes are incompatible": renew_anon_volumes and no_recreate,
+            "--force-recreate and --no-recreate are incompatible": force_recreate and no_recreate,
+            "--always-recreate-deps and --no-recreate are incompatible": always_recreate_deps and no_recreate,
+            "cannot combine --attach and --attach-dependencies": bool(attach) and attach_dependencies,
+        }
+    )
+    from compose.usecases import projects
+    from compose.usecases.up import Up, parse_scale
+
+    named = tuple(services or ())
+    project = projects.load_project(invocation.request(), named)
+    if not project.services:
+        raise ComposeError("no service selected")
+    options = up_options(
+        invocation,
+        project,
+        services=named,
+        scale=parse_scale(scale or ()),
+        recreate=_recreate(never=no_recreate, force=force_recreate or renew_anon_volumes),
+        recreate_dependencies=_recreate(never=no_recreate, force=always_recreate_deps),
+        remove_orphans=remove_orphans,
+        renew_anonymous_volumes=renew_anon_volumes,
+        no_deps=no_deps,
+        start=not no_start,
+        timeout=timeout,
+        wait=wait,
+        wait_timeout=wait_timeout,
+    )
+    client = invocation.client()
+    if detach or wait or no_start or invocation.dry_run:
+        reporter = invocation.reporter()
+        Up(client, project, reporter, dry_run=invocation.dry_run, assume_yes=yes).run(options)
+        return 0
+    from compose.usecases.attached import AttachedUp
+
+    shown = attached_services(project, named, attach or (), no_attach or (), dependencies=attach_dependencies)
+    interrupts = _Interrupts()
+    up = AttachedUp(
+        client,
+        project,
+        _attach_options(
+            project,
+            named,
+            shown,
+            "exit" if abort_on_container_exit else "failure" if abort_on_container_failure else "",
+            exit_code_from,
+        ),
+        sink=invocation.log_printer(
+            no_color=no_color, no_prefix=no_log_prefix, timestamps=timestamps, split_streams=True
+        ),
+        reporter=invocation.reporter(),
+        quiet=invocation.silent_reporter(),
+        between=invocation.plain_reporter(),
+        notice=_notice(invocation),
+        interrupts=interrupts.install,
+        assume_yes=yes,
+    )
+    return up.run(options)
+
+
+def up_options(invocation: Invocation, project: Project, *, remove_orphans: bool, **options: Any) -> UpOptions:
+    """Planner options that take COMPOSE_REMOVE_ORPHANS and COMPOSE_IGNORE_ORPHANS into account."""
+    from compose.reconcile.options import UpOptions
+
+    ignore = project.environment.get("COMPOSE_IGNORE_ORPHANS", "").lower() in ("1", "t", "true", "y", "yes", "on")
+    if ignore and remove_orphans:
+        raise UsageError("cannot combine COMPOSE_IGNORE_ORPHANS and --remove-orphans")
+    return UpOptions(
+        remove_orphans=remove_orphans or (not ignore and invocation.flag("COMPOSE_REMOVE_ORPHANS")),
+        ignore_orphans=ignore,
+        all_resources=invocation.options.all_resources,
+        env_files=invocation.options.env_files,
+        **options,
+    )
+
+
+def attached_services(
+    project: Project, named: tuple[str, ...], attach: Any, no_attach: Any, *, dependencies: bool
+) -> frozenset[str]:
+    """Whose output an attached `up` shows. Raises ComposeError for a service that is not part of it."""
+    if attach:
+        unknown = [name for name in attach if name not in project.services]
+        if unknown:
+            raise ComposeError(f"cannot attach to services not included in up: {', '.join(unknown)}")
+        chosen = set(attach)
+    else:
+        scope = project.with_selected(named, dependencies=dependencies or not named).services
+        chosen = {name for name, service in scope.items() if service.attach is not False}
+    return frozenset(chosen - set(no_attach))
+
+
+def _attach_options(
+    project: Project, named: tuple[str, ...], shown: frozenset[str], abort: str, exit_code_from: str
+) -> AttachOptions:
+    from compose.usecases.attached import AttachOptions
+
+    if exit_code_from:
+        project.service(exit_code_from)
+    return AttachOptions(services=shown, watched=frozenset(named) or shown, abort=abort, exit_code_from=exit_code_from)
+
+
+def _check(rules: dict[str, bool]) -> None:
+    for message, broken in rules.items():
+        if broken:
+            raise UsageError(message)
+
+
+def _recreate(*, never: bool, force: bool) -> Recreate:
+    return "never" if never else "force" if force else "diverged"
+
+
+def _notice(invocation: Invocation) -> Callable[[str], None]:
+    def notice(text: str) -> None:
+        invocation.console.write(f"{text}\n")
+        invocation.console.stdout.flush()
+
+    return notice
+
+
+class _Interrupts:
+    """Counts SIGINT and SIGTERM from the moment containers are there; before that they end the command at once."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._installed = False
+
+    def install(self) -> int:
+        """The count so far; the first call takes the signals over."""
+        if not self._installed:
+            import signal
+
+            self._installed = True
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._handle)
+        return self._count
+
+    def _handle(self, _number: int, _frame: object) -> None:
+        self._count += 1

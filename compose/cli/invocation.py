@@ -1,0 +1,190 @@
+"""Hold what one command line asked for before its command: global options, settled against the environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from compose.errors import UsageError
+from compose.model.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from typer import Context
+
+    from compose.cli.console import Console
+    from compose.cli.render.logs import LogPrinter
+    from compose.cli.render.progress import Writer
+    from compose.cli.render.reporter import ConsoleReporter
+    from compose.usecases.lifecycle import Lifecycle
+    from compose.usecases.projects import ProjectRequest
+    from runtime.client.client import Client
+
+PROGRESS_MODES = ("auto", "tty", "plain", "json", "quiet")
+TRUE = frozenset({"1", "t", "true", "y", "yes", "on"})
+
+
+class GlobalOptions(Record):
+    """The options before the command, as given."""
+
+    files: tuple[str, ...] = ()
+    project_name: str = ""
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    project_directory: str = ""
+    compatibility: bool = False
+    all_resources: bool = False
+    ansi: str = "auto"
+    ansi_given: bool = False
+    progress: str = ""
+    dry_run: bool = False
+    parallel: int = -1
+    verbose: bool = False
+
+
+class Invocation:
+    """What a command gets: the console, the global options, and ways to reach project, engine and renderers."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.options = GlobalOptions()
+        self.dry_run = False
+        self._progress = "auto"
+
+    @classmethod
+    def of(cls, ctx: Context) -> Invocation:
+        """The invocation a command runs in."""
+        found = ctx.find_object(cls)
+        if found is None:
+            raise RuntimeError("command runs outside an invocation")
+        return found
+
+    def apply(self, options: GlobalOptions) -> None:
+        """Settle options against COMPOSE_* and NO_COLOR; raises UsageError for what does not go together."""
+        environ = self.console.environ
+        env_files = options.env_files or tuple(filter(None, environ.get("COMPOSE_ENV_FILES", "").split(",")))
+        self.options = options.replace(env_files=tuple(map(self.absolute, env_files)))
+        self.dry_run = self.dry_run or options.dry_run
+        self.console.ansi = options.ansi if options.ansi_given else environ.get("COMPOSE_ANSI") or options.ansi
+        self._progress = self._progress_mode(options.progress or environ.get("COMPOSE_PROGRESS", ""))
+        self.console.json_messages = self._progress == "json"
+        limit = environ.get("COMPOSE_PARALLEL_LIMIT", "0")
+        if options.parallel == -1 and not limit.lstrip("+-").isdigit():
+            raise UsageError(f'COMPOSE_PARALLEL_LIMIT must be an integer (found: "{limit}")')
+
+    def flag(self, name: str) -> bool:
+        """Whether a boolean environment variable is set to a true value."""
+        return self.console.environ.get(name, "").lower() in TRUE
+
+    def request(self) -> ProjectRequest:
+        """What the loader needs to know."""
+        from compose.usecases.projects import ProjectRequest
+
+        options = self.options
+        return ProjectRequest(
+            files=options.files,
+            project_name=options.project_name,
+            profiles=options.profiles,
+            env_files=options.env_files,
+            project_directory=options.project_directory,
+            compatibility=options.compatibility or self.flag("COMPOSE_COMPATIBILITY"),
+            all_resources=options.all_resources,
+            environ=self.console.environ,
+            cwd=self.console.cwd,
+            stdin=self.console.stdin.read,
+            warn=self.console.warn,
+        )
+
+    def client(self, *, start: bool = True) -> Client:
+        """A client of the engine, which is started if need be."""
+        from runtime.client import autostart
+
+        return autostart.connect(self.console.environ, start=start)
+
+    def lifecycle(self, title: str, services: Sequence[str], *, plain_warnings: bool = False) -> Lifecycle:
+        """The verbs on what exists of the project: by its files, or by its name alone."""
+        from compose.usecases import projects
+        from compose.usecases.lifecycle import Lifecycle
+
+        project, name = projects.project_or_name(self.request(), services)
+        reporter = self.reporter(title)
+        reporter.plain_warnings = plain_warnings
+        return Lifecycle(self.client(), project, name, reporter, dry_run=self.dry_run)
+
+    def hand_over(self, module: str, arguments: Sequence[str]) -> NoReturn:
+        """Become another program of ours, with the same streams and environment."""
+        self.console.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])
+
+    def reporter(self, title: str = "Running") -> ConsoleReporter:
+        """A reporter that shows progress as --progress and --ansi ask for."""
+        from compose.cli.render.reporter import ConsoleReporter
+
+        return ConsoleReporter(self.console, lambda: self.writer(title))
+
+    def plain_reporter(self) -> ConsoleReporter:
+        """A reporter for what goes on between log lines, where nothing can be drawn in place."""
+        from compose.cli.render.progress import PlainWriter
+        from compose.cli.render.reporter import ConsoleReporter
+
+        if self._progress in ("json", "quiet"):
+            return self.reporter()
+        return ConsoleReporter(self.console, lambda: PlainWriter(self.console.stderr, notes=False))
+
+    def silent_reporter(self) -> ConsoleReporter:
+        """A reporter that only warns and asks."""
+        from compose.cli.render.progress import QuietWriter
+        from compose.cli.render.reporter import ConsoleReporter
+
+        return ConsoleReporter(self.console, QuietWriter)
+
+    def writer(self, title: str) -> Writer:
+        """Where the progress lines of one plan go."""
+        from compose.cli.render import progress
+
+        out = self.console.stdout if self.flag("COMPOSE_STATUS_STDOUT") else self.console.stderr
+        if self._progress == "quiet":
+            return progress.QuietWriter()
+        if self._progress == "json":
+            return progress.JsonWriter(out)
+        if self._progress == "tty" or (self._progress == "auto" and out.isatty()):
+            return progress.TtyWriter(out, self.console.size, title=title, colour=self.console.colour(out))
+        return progress.PlainWriter(out)
+
+    def log_printer(
+        self, *, no_color: bool = False, no_prefix: bool = False, timestamps: bool = False, split_streams: bool = False
+    ) -> LogPrinter:
+        """A printer of container output on our standard streams."""
+        from compose.cli.render.logs import LogPrinter
+
+        console = self.console
+        console.stdout.flush()
+        return LogPrinter(
+            console.stdout.fileno(),
+            console.stderr.fileno(),
+            colour=console.colour(console.stdout) and not no_color,
+            prefix=not no_prefix,
+            timestamps=timestamps,
+            split_streams=split_streams,
+        )
+
+    def absolute(self, path: str) -> str:
+        """A path of the command line, made absolute from the caller's directory."""
+        return os.path.normpath(os.path.join(self.console.cwd, path))
+
+    def _progress_mode(self, asked: str) -> str:
+        ansi = self.console.ansi
+        if asked == "none":
+            asked = "quiet"
+        if asked in ("", "auto"):
+            return {"never": "plain", "always": "tty"}.get(ansi, "auto")
+        if asked not in PROGRESS_MODES:
+            raise UsageError(f'unsupported --progress value "{asked}"')
+        if asked == "tty" and ansi == "never":
+            raise UsageError("can't use --progress tty while ANSI support is disabled")
+        if asked == "plain" and ansi == "always":
+            raise UsageError("can't use --progress plain while ANSI support is forced")
+        return asked

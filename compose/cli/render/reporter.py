@@ -1,0 +1,71 @@
+"""Turn what use cases report into progress lines, warnings and questions on the caller's terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compose.cli.render import verbs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from compose.cli.console import Console
+    from compose.cli.render.progress import Writer
+    from compose.reconcile.plan import Plan
+    from runtime.wire.plan import Operation, PlanEvent
+
+YES = frozenset({"y", "yes", "true", "1"})
+
+
+class ConsoleReporter:
+    """One command's reporter; every plan gets a writer of its own."""
+
+    def __init__(self, console: Console, make_writer: Callable[[], Writer]) -> None:
+        self._console = console
+        self._make_writer = make_writer
+        self._writer: Writer | None = None
+        self._narrator = verbs.Narrator(())
+        self.plain_warnings = False
+        """Print warnings as bare lines, where Compose does."""
+
+    def begin(self, plan: Plan) -> None:
+        self._console.stdout.flush()
+        self._narrator = verbs.Narrator(plan.to_wire()["operations"])
+        self._writer = self._make_writer()
+        self._writer.start()
+        for kept in plan.kept:
+            self._writer.line(verbs.Line(verbs.resource_name(kept.resource), verbs.DONE, kept.status))
+
+    def event(self, operation: Operation, event: PlanEvent) -> None:
+        line = self._narrator.line(operation, event)
+        if line is not None and self._writer is not None:
+            self._writer.line(line)
+
+    def end(self) -> None:
+        if self._writer is not None:
+            self._writer.stop()
+            self._writer = None
+
+    def dry_run(self, plan: Plan) -> None:
+        self._console.write(str(plan))
+
+    def warn(self, text: str) -> None:
+        if self.plain_warnings:
+            self.info(text)
+            return
+        self._console.warn(text)
+
+    def info(self, text: str) -> None:
+        if self._writer is not None:
+            self._writer.message(text)
+        else:
+            self._console.stderr.write(f"{text}\n")
+            self._console.stderr.flush()
+
+    def ask(self, question: str) -> bool:
+        """No answer is a no: a script must say --yes or --force."""
+        if not self._console.stdin_is_terminal:
+            return False
+        self._console.stderr.write(f"? {question} (y/N) ")
+        self._console.stderr.flush()
+        return self._console.stdin.readline().strip().lower() in YES

@@ -1,0 +1,72 @@
+"""The variables a project is interpolated with, and where each came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from compose.errors import SourceMark
+    from compose.loader.files import Files
+    from compose.loader.report import Report
+
+
+class Environment:
+    """Variables of the caller's environment and of env files; what is set first wins."""
+
+    def __init__(self, values: Mapping[str, str], report: Report, origins: Mapping[str, str] | None = None) -> None:
+        self.values = dict(values)
+        self.report = report
+        self.origins = dict(origins) if origins is not None else dict.fromkeys(values, "environment")
+        """Name to `environment`, a file's path, or `project` for what the loader sets."""
+        self._unset: set[str] = set()
+
+    def lookup(self, name: str) -> str | None:
+        """The value of a variable, None if it is not set."""
+        return self.values.get(name)
+
+    def add(self, values: Mapping[str, str], origin: str) -> None:
+        """Take the variables that are not set yet."""
+        for name, value in values.items():
+            if name not in self.values:
+                self.values[name] = value
+                self.origins[name] = origin
+
+    def put(self, name: str, value: str, origin: str) -> None:
+        """Set a variable whatever it was."""
+        self.values[name] = value
+        self.origins[name] = origin
+
+    def copy(self) -> Environment:
+        """Variables that an included project may add to without its includer seeing them."""
+        return Environment(self.values, self.report, self.origins)
+
+    def unset(self, name: str, mark: SourceMark | None) -> None:
+        """Warn, once a variable, that a template mentions what is not set."""
+        if name in self._unset:
+            return
+        self._unset.add(name)
+        where = f" ({mark})" if mark is not None else ""
+        self.report.warn(f'The "{name}" variable is not set. Defaulting to a blank string.{where}')
+
+
+def read_env_files(
+    environment: Environment, paths: Iterable[str], files: Files, mark: SourceMark | None = None
+) -> None:
+    """Add the variables of files: later files win over earlier ones, what is already set over all of them."""
+    from compose.loader.dotenv import parse
+
+    found: dict[str, str] = {}
+    origins: dict[str, str] = {}
+
+    def lookup(name: str) -> str | None:
+        outside = environment.lookup(name)
+        return found.get(name) if outside is None else outside
+
+    for path in paths:
+        fresh = parse(files.text(path, mark), path, lookup)
+        found.update(fresh)
+        origins.update(dict.fromkeys(fresh, path))
+    for name, value in found.items():
+        environment.add({name: value}, origins[name])

@@ -1,0 +1,36 @@
+"""What a load depends on, besides the files themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compose.model.record import Record, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class LoadOptions(Record):
+    """Everything the caller decides. The loader reads no environment, directory or terminal by itself."""
+
+    cwd: str
+    environ: Mapping[str, str] = Spec(None, dict)  # type: ignore[assignment]
+    files: tuple[str, ...] = ()
+    """Compose files; `-` is standard input. None: COMPOSE_FILE, else the default names, searched upwards."""
+    project_directory: str = ""
+    project_name: str = ""
+    env_files: tuple[str, ...] = ()
+    """Files of variables instead of `.env`."""
+    profiles: tuple[str, ...] = ()
+    """Active profiles; none: COMPOSE_PROFILES."""
+    stdin: Callable[[], str] | None = None
+    interpolate: bool = True
+    normalize: bool = True
+    resolve_paths: bool = True
+    consistency: bool = True
+    resolve_environment: bool = True
+    """Read `env_file` into `environment`; else the files stay named, as `config --hash` needs them."""
+    conflicts: bool = True
+    """Also refuse what each service may have but not all of them: host ports, addresses, names."""
+    schema: str = ""
+    """Validate strictly against this version of the format (`3.8`) instead of the specification."""

@@ -1,0 +1,105 @@
+"""Types plain YAML scalars as Docker Compose does, and formats numbers as it prints them.
+
+Its YAML library is "1.2-like": `yes`, `on` and `22:22` stay strings, `010` and `0o10` are 8, `1_000` is 1000. Numbers
+land in maps of strings (environment, labels), so their text matters: `1.0` becomes "1", `1e3` becomes "1000".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from compose.model.formats import go_float
+
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+}
+_INT = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)$")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_DATE = re.compile(
+    r"\d{4}-\d\d?-\d\d?"
+    r"([Tt ]\d\d?:\d\d?:\d\d?(\.\d+)?(Z|[-+]\d\d:\d\d)?)?$"
+)
+_START = frozenset("0123456789+-.")
+INT64 = range(-(2**63), 2**63)
+
+
+class Timestamp(str):
+    """A plain date or time: no attribute takes one, the schema check says to quote it."""
+
+    __slots__ = ()
+
+
+def resolve(text: str) -> Any:
+    """The value of a plain scalar without a tag."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _START:
+        return text
+    if _DATE.match(text):
+        return Timestamp(text)
+    digits = text.replace("_", "") if "_" in text else text
+    if _INT.match(digits):
+        return _integer(digits)
+    if _FLOAT.match(digits):
+        return float(digits)
+    return text
+
+
+def _integer(digits: str) -> int | float | str:
+    sign = -1 if digits[0] == "-" else 1
+    body = digits.lstrip("+-")
+    prefix = body[:2].lower()
+    if prefix in ("0x", "0b", "0o"):
+        number = sign * int(body, 0)
+    elif len(body) > 1 and body[0] == "0":
+        number = sign * int(body, 8)
+    elif len(body) > 400:  # beyond the float range; int() of thousands of digits raises in Python
+        return float("inf") * sign
+    else:
+        number = sign * int(body)
+    if number in INT64 or 0 <= number < 2**64:
+        return number
+    return float(number) if not prefix.startswith(("0x", "0b", "0o")) else digits
+
+
+def tagged(tag: str, text: str) -> Any:
+    """The value of a scalar with one of YAML's own tags (`!!str` and so on); other tags leave the text."""
+    match tag.removeprefix("tag:yaml.org,2002:"):
+        case "int":
+            value = resolve(text)
+            return value if isinstance(value, int) else text
+        case "float":
+            value = resolve(text)
+            return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else text
+        case "bool":
+            return {"true": True, "false": False}.get(text.lower(), text)
+        case "null":
+            return None
+        case "binary":
+            import base64
+
+            return base64.b64decode(text).decode("utf-8", "replace")
+    return text
+
+
+def sprint(value: Any) -> str:
+    """A scalar as the reference prints it into a string (Go's `%v`)."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return go_float(value)
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{sprint(item)}" for key, item in sorted(value.items())) + "]"
+    if isinstance(value, list | tuple):
+        return "[" + " ".join(map(sprint, value)) + "]"
+    return str(value)

@@ -1,0 +1,201 @@
+"""Bring a project up and stay: print what its containers write until all have ended, or stop them when told to.
+
+Everything is created before anything starts, so that the logs are open when the first line is written. The plan that
+starts runs in a thread; the follower's loop never waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from compose.model.record import Record
+from compose.reconcile.options import KillOptions, StopOptions
+from compose.usecases import containers
+from compose.usecases.follow import Exit, Follower
+from compose.usecases.lifecycle import Lifecycle
+from compose.usecases.up import Up
+from runtime.client.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from compose.model.project import Project
+    from compose.reconcile.options import UpOptions
+    from compose.usecases.report import LogSink, Reporter
+    from runtime.wire.containers import ContainerInspect
+
+INTERRUPTED = 130
+
+
+class AttachOptions(Record):
+    """What `up` does with what it started."""
+
+    services: frozenset[str] = frozenset()
+    """Whose output is shown."""
+    watched: frozenset[str] = frozenset()
+    """Who is waited for."""
+    abort: str = ""
+    """"" to go on, `exit` to stop everything when a container ends, `failure` when one fails."""
+    exit_code_from: str = ""
+
+
+class AttachedUp:
+    """One attached `up`. `interrupts` counts the user's Ctrl-C; `notice` tells a line on standard output."""
+
+    def __init__(
+        self,
+        client: Client,
+        project: Project,
+        options: AttachOptions,
+        *,
+        sink: LogSink,
+        reporter: Reporter,
+        quiet: Reporter,
+        between: Reporter,
+        notice: Callable[[str], None],
+        interrupts: Callable[[], int],
+        assume_yes: bool = False,
+    ) -> None:
+        self._client = client
+        self._project = project
+        self._options = options
+        self._sink = sink
+        self._reporter = reporter
+        self._quiet = quiet
+        self._between = between
+        self._notice = notice
+        self._interrupts = interrupts
+        self._assume_yes = assume_yes
+        self._starter = _Task()
+        self._stoppers: list[_Task] = []
+        self._handled = 0
+        self._exit_code = 0
+        self._code_is_set = False
+        self._aborting = False
+        self._up_options: UpOptions | None = None
+
+    def run(self, options: UpOptions) -> int:
+        """The exit code. Raises what `Up` raises, and the error of a stop."""
+        self._up_options = options
+        create = options.replace(start=False)
+        Up(self._client, self._project, self._reporter, assume_yes=self._assume_yes).run(create)
+        follower = Follower(
+            self._client,
+            self._project.name,
+            self._sink,
+            wanted=lambda container: containers.service_of(container) in self._options.services,
+            watched=self._is_watched,
+            on_exit=self._ended,
+        )
+        names = follower.begin(created=True)
+        if names:
+            self._notice(f"Attaching to {', '.join(names)}")
+        self._starter.begin(lambda client: self._start(client, options), self._client)
+        follower.run(busy=self._is_busy, check=self._check)
+        return self._outcome()
+
+    def _start(self, client: Client, options: UpOptions) -> None:
+        # what the first plan replaced or removed is done; asking again would ask the user twice
+        again = options.replace(
+            recreate="never", recreate_dependencies="never", remove_orphans=False, ignore_orphans=True
+        )
+        Up(client, self._project, self._quiet, assume_yes=True).run(again)
+
+    def _is_watched(self, container: ContainerInspect) -> bool:
+        return containers.service_of(container) in self._options.watched
+
+    def _is_busy(self) -> bool:
+        return self._starter.is_alive or any(task.is_alive for task in self._stoppers)
+
+    def _check(self) -> None:
+        """In every round of the loop: Ctrl-C, and a start that failed."""
+        count = self._interrupts()
+        if count > self._handled:
+            first, self._handled = self._handled == 0, count
+            if first:
+                self._notice("Gracefully Stopping... press Ctrl+C again to force")
+                self._stop()
+            else:
+                self._kill()
+        error = self._starter.error
+        if error is not None and not self._handled and not self._aborting:
+            raise error
+
+    def _ended(self, end: Exit) -> None:
+        options = self._options
+        if end.service == options.exit_code_from and not self._code_is_set:
+            self._exit_code = end.code
+            self._code_is_set = True
+        if not options.abort or self._aborting or (options.abort == "failure" and end.code == 0):
+            return
+        self._aborting = True
+        if not options.exit_code_from:
+            self._exit_code = end.code
+        self._between.info("Aborting on container exit...")
+        self._stop()
+
+    def _stop(self) -> None:
+        timeout = self._up_options.timeout if self._up_options is not None else None
+        options = StopOptions(services=self._scope(), timeout=timeout)
+        self._starter.abandon()
+        self._in_background(lambda verbs: verbs.stop(options))
+
+    def _kill(self) -> None:
+        options = KillOptions(services=self._scope())
+        for task in self._stoppers:
+            task.abandon()
+        self._in_background(lambda verbs: verbs.kill(options))
+
+    def _scope(self) -> tuple[str, ...]:
+        return self._up_options.services if self._up_options is not None else ()
+
+    def _in_background(self, action: Callable[[Lifecycle], object]) -> None:
+        task = _Task()
+        project, reporter = self._project, self._between
+        task.begin(lambda client: action(Lifecycle(client, project, project.name, reporter)), self._client)
+        self._stoppers.append(task)
+
+    def _outcome(self) -> int:
+        for task in self._stoppers:
+            if task.error is not None and not task.abandoned:
+                raise task.error
+        if self._handled:
+            return INTERRUPTED
+        if self._starter.error is not None and not self._aborting:
+            raise self._starter.error
+        return self._exit_code
+
+
+class _Task:
+    """Something that runs in a thread with a client of its own, and can be left."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.abandoned = False
+        self._thread: threading.Thread | None = None
+        self._client: Client | None = None
+
+    def begin(self, action: Callable[[Client], object], client: Client) -> None:
+        self._client = Client(client.paths)
+        self._thread = threading.Thread(target=self._run, args=(action, self._client), daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def abandon(self) -> None:
+        """Close its connection: the engine cancels what has not begun."""
+        self.abandoned = True
+        if self._client is not None:
+            self._client.abort()
+
+    def _run(self, action: Callable[[Client], object], client: Client) -> None:
+        try:
+            action(client)
+        except Exception as error:  # told by the main thread, which knows whether it still matters
+            if not self.abandoned:
+                self.error = error
+        finally:
+            client.close()

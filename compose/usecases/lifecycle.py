@@ -1,0 +1,90 @@
+"""Change containers as they are, and take projects away: load, observe, plan, execute.
+
+A project is None when only its name is known: then the labels on the containers tell its services.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compose.reconcile import plan_down, plan_lifecycle
+from compose.reconcile.desired import images
+from compose.usecases.execute import execute
+from compose.usecases.observe import observe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from compose.model.project import Project
+    from compose.reconcile.observed import ObservedState
+    from compose.reconcile.options import (
+        DownOptions,
+        KillOptions,
+        RemoveOptions,
+        RestartOptions,
+        StartOptions,
+        StopOptions,
+    )
+    from compose.reconcile.plan import Plan
+    from compose.usecases.report import Reporter
+    from runtime.client.client import Client
+
+
+class Lifecycle:
+    """The verbs that need no image: each observes, plans and executes. `dry_run` shows the plan only."""
+
+    def __init__(
+        self, client: Client, project: Project | None, name: str, reporter: Reporter, *, dry_run: bool = False
+    ) -> None:
+        self._client = client
+        self._project = project
+        self._name = name
+        self._reporter = reporter
+        self._dry_run = dry_run
+
+    def down(self, options: DownOptions) -> Plan:
+        """Remove containers and networks, and volumes and images if asked. Raises NoSuchService."""
+        wanted = images(self._project) if self._project is not None and options.images else ()
+        return self._run(lambda observed, _: plan_down.down(self._project, observed, options), wanted)
+
+    def stop(self, options: StopOptions) -> Plan:
+        """Stop containers, what depends on them first."""
+        return self._run(lambda observed, _: plan_lifecycle.stop(self._project, observed, options))
+
+    def start(self, options: StartOptions) -> Plan:
+        """Start containers that exist, and wait for what they depend on."""
+        return self._run(lambda observed, _: plan_lifecycle.start(self._project, observed, options))
+
+    def restart(self, options: RestartOptions) -> Plan:
+        """Stop and start containers as they are."""
+        return self._run(lambda observed, _: plan_lifecycle.restart(self._project, observed, options))
+
+    def kill(self, options: KillOptions) -> Plan:
+        """Send a signal."""
+        return self._run(lambda observed, _: plan_lifecycle.kill(self._project, observed, options))
+
+    def remove(self, options: RemoveOptions) -> Plan:
+        """Remove stopped containers, once the user agreed."""
+
+        def make(observed: ObservedState, declined: frozenset[str]) -> Plan:
+            plan = plan_lifecycle.remove(self._project, observed, options)
+            return type(plan)(project=plan.project) if declined else plan
+
+        return self._run(make)
+
+    def pause(self, services: Sequence[str]) -> Plan:
+        """Freeze running containers."""
+        return self._run(lambda observed, _: plan_lifecycle.pause(self._project, observed, services))
+
+    def unpause(self, services: Sequence[str]) -> Plan:
+        """Let frozen containers go on."""
+        return self._run(lambda observed, _: plan_lifecycle.unpause(self._project, observed, services))
+
+    def _run(self, make: Callable[[ObservedState, frozenset[str]], Plan], wanted: Sequence[str] = ()) -> Plan:
+        return execute(
+            self._client,
+            lambda declined: make(observe(self._client, self._name, wanted), declined),
+            self._reporter,
+            project=self._project,
+            dry_run=self._dry_run,
+        )

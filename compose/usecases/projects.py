@@ -1,0 +1,80 @@
+"""Find the project that a command is about: its files loaded, or only its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compose.errors import ComposeError, LoadError
+from compose.model.record import Record, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from compose.loader.options import LoadOptions
+    from compose.model.project import Project
+
+
+class ProjectRequest(Record):
+    """Which project is meant: global options and the caller's surroundings."""
+
+    files: tuple[str, ...] = ()
+    project_name: str = ""
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    project_directory: str = ""
+    compatibility: bool = False
+    all_resources: bool = False
+    environ: Mapping[str, str] = Spec(None, dict)  # type: ignore[assignment]
+    cwd: str = "/"
+    stdin: Callable[[], str] | None = None
+    warn: Callable[[str], None] | None = None
+
+
+def load_project(request: ProjectRequest, services: Sequence[str] = ()) -> Project:
+    """The project with the named services' profiles active. Raises LoadError, NoSuchService."""
+    from compose.loader.pipeline import load
+
+    project = load(load_options(request))
+    tell = request.warn or (lambda _: None)
+    for warning in project.warnings:
+        tell(warning)
+    return project.with_enabled(services) if services else project
+
+
+def project_or_name(request: ProjectRequest, services: Sequence[str] = ()) -> tuple[Project | None, str]:
+    """The project and its name; None for the project where only the name is known (`-p` without files)."""
+    if request.project_name and not request.files:
+        return None, request.project_name
+    try:
+        project = load_project(request, services)
+    except LoadError:
+        known = request.environ.get("COMPOSE_PROJECT_NAME")
+        if known and not request.files:
+            return None, known
+        raise
+    return project, project.name
+
+
+def project_name(request: ProjectRequest) -> str:
+    """The project's name, by the shortest way there is."""
+    known = request.project_name or request.environ.get("COMPOSE_PROJECT_NAME")
+    name = known or load_project(request).name
+    if not name:
+        raise ComposeError("project name can't be empty. Use `--project-name` to set a valid name")
+    return name
+
+
+def load_options(request: ProjectRequest) -> LoadOptions:
+    """The loader's options."""
+    from compose.loader.options import LoadOptions
+
+    return LoadOptions(
+        files=request.files,
+        project_name=request.project_name,
+        profiles=request.profiles,
+        env_files=request.env_files,
+        project_directory=request.project_directory,
+        environ=request.environ,
+        cwd=request.cwd,
+        stdin=request.stdin,
+    )

@@ -1,0 +1,52 @@
+"""What a use case tells its caller while it works; the command line renders it, tests record it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from compose.reconcile.plan import Plan
+    from runtime.wire.plan import Operation, PlanEvent
+
+
+class Reporter(Protocol):
+    """Receives the progress of plans."""
+
+    def begin(self, plan: Plan) -> None:
+        """A plan is about to be executed; what it keeps can be shown now."""
+
+    def event(self, operation: Operation, event: PlanEvent) -> None:
+        """Something happened to an operation."""
+
+    def end(self) -> None:
+        """The plan is over, whatever came of it."""
+
+    def dry_run(self, plan: Plan) -> None:
+        """The plan is shown instead of executed."""
+
+    def warn(self, text: str) -> None:
+        """Something to tell that is not an error."""
+
+    def info(self, text: str) -> None:
+        """Something to tell that is not even a warning."""
+
+    def ask(self, question: str) -> bool:
+        """Put a question to the user; false when there is nobody to ask."""
+
+
+class LogSink(Protocol):
+    """Receives what containers print."""
+
+    def register(self, names: Iterable[str]) -> None:
+        """Names that are going to print."""
+
+    def block(self, name: str, block: bytes) -> None:
+        """A block of complete json-file records."""
+
+    def status(self, name: str, text: str) -> None:
+        """Something happened to a container: `exited with code 0`."""
+
+    def flush(self, name: str | None = None) -> None:
+        """No more is coming, of one container or of all."""

@@ -1,0 +1,121 @@
+"""Make a project run as its files say: images first, because their ids decide what is recreated, then the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compose.errors import ComposeError, UsageError
+from compose.reconcile.body_host import seccomp_path
+from compose.reconcile.desired import images
+from compose.reconcile.instance import image_name
+from compose.reconcile.planner import up as plan_up
+from compose.usecases.execute import execute
+from compose.usecases.observe import observe
+from compose.usecases.places import image_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compose.model.project import Project
+    from compose.reconcile.observed import ObservedState
+    from compose.reconcile.options import UpOptions
+    from compose.reconcile.plan import Plan
+    from compose.usecases.report import Reporter
+    from runtime.client.client import Client
+
+
+class Up:
+    """Brings a project up; used by `up`, `create` and `scale`. `dry_run` shows the plan only."""
+
+    def __init__(
+        self,
+        client: Client,
+        project: Project,
+        reporter: Reporter,
+        *,
+        dry_run: bool = False,
+        assume_yes: bool = False,
+    ) -> None:
+        self._client = client
+        self._project = project
+        self._reporter = reporter
+        self._dry_run = dry_run
+        self._assume_yes = assume_yes
+
+    def run(self, options: UpOptions) -> Plan:
+        """Check images, plan and execute. Raises NoSuchService, ComposeError, ConsistencyError, EngineError."""
+        settled = options.replace(seccomp_profiles=seccomp_profiles(self._project))
+        wanted = images(self._project)
+        first: list[ObservedState] = [observe(self._client, self._project.name, wanted)]
+        check_images(self._project, first[0], options)
+
+        def make(declined: frozenset[str]) -> Plan:
+            observed = first.pop() if first else observe(self._client, self._project.name, wanted)
+            return plan_up(self._project, observed, settled.replace(declined=declined))
+
+        return execute(
+            self._client,
+            make,
+            self._reporter,
+            project=self._project,
+            dry_run=self._dry_run,
+            assume_yes=self._assume_yes,
+        )
+
+
+def check_images(project: Project, observed: ObservedState, options: UpOptions) -> None:
+    """Raises ComposeError that names every image in scope that is not there, with its place in the files."""
+    scope = project.with_scale(options.scale).with_selected(options.services, dependencies=not options.no_deps)
+    missing: dict[str, str] = {}
+    for service in scope.services.values():
+        if service.provider is not None or not service.replicas:
+            continue
+        reference = image_name(project.name, service)
+        if not observed.image_id(reference):
+            missing.setdefault(reference, service.name)
+    if not missing:
+        return
+    lines = []
+    for reference, service_name in missing.items():
+        mark = image_mark(project, service_name)
+        place = f"{mark}: " if mark is not None else ""
+        lines.append(f'{place}image "{reference}" not found: import it with `pycompose image import`')
+    raise ComposeError("\n".join(lines))
+
+
+def parse_scale(pairs: Sequence[str], *, option: bool = True) -> dict[str, int]:
+    """`SERVICE=NUM` pairs; raises UsageError in the words of the `--scale` option or of the `scale` command."""
+    found: dict[str, int] = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        if not name or not number:
+            raise UsageError(
+                f'invalid --scale option "{pair}". Should be SERVICE=NUM'
+                if option
+                else f"invalid scale specifier: {pair}"
+            )
+        try:
+            found[name] = int(number)
+        except ValueError:
+            raise UsageError(f"invalid scale specifier: can't parse replica value as int: {pair}") from None
+        if found[name] < 0:
+            raise UsageError(f"invalid scale specifier: {pair}: a service cannot have less than 0 containers")
+    return found
+
+
+def seccomp_profiles(project: Project) -> dict[str, str]:
+    """Contents of the profiles that services name, by path; raises ComposeError for one that cannot be read."""
+    found: dict[str, str] = {}
+    for service in project.services.values():
+        for position, option in enumerate(service.security_opt):
+            path = seccomp_path(option, project.working_dir)
+            if not path:
+                continue
+            try:
+                with open(path, encoding="utf-8") as file:
+                    found[path] = file.read()
+            except (OSError, UnicodeDecodeError) as error:
+                mark = project.mark(f"services.{service.name}.security_opt[{position}]")
+                place = f"{mark}: " if mark is not None else ""
+                raise ComposeError(f"{place}opening seccomp profile ({path}) failed: {error}") from error
+    return found

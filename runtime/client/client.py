@@ -1,0 +1,242 @@
+"""Talk to the engine: one method per thing it answers, plain dictionaries in and out.
+
+One connection is kept and reused for short requests; a stream (plan, events, exec) takes a connection of its own, and
+closing it is how the client tells the engine to stop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, urlencode
+
+from runtime.client import http1
+from runtime.errors import SystemFailure, Unavailable
+from runtime.version import PROTOCOL, VERSION
+from runtime.wire import unixsocket
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from runtime.client.attach import FrameStream
+    from runtime.paths import Paths
+    from runtime.wire.containers import ContainerInspect
+    from runtime.wire.plan import Plan, PlanEvent
+
+__all__ = ["PROTOCOL", "VERSION", "Client", "EventStream"]
+
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "pycompose-frames"}
+
+
+class EventStream:
+    """The engine's events as they happen; `fileno` and `available` for a poll loop, iteration to wait for each."""
+
+    def __init__(self, response: http1.Response) -> None:
+        self._response = response
+        self._rest = b""
+
+    def fileno(self) -> int:
+        return self._response.fileno()
+
+    def available(self) -> list[dict[str, Any]] | None:
+        """Events that have arrived by now; None when the engine closed the stream."""
+        data = self._response.available()
+        if data is None:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [json.loads(line) for line in lines if line]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for line in self._response.lines():
+            yield json.loads(line)
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class Client:
+    """A client of the engine at `paths`. It connects when first used; errors are runtime.errors kinds."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self._idle: socket.socket | None = None
+        self._plan: http1.Response | None = None
+        self._aborted = False
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        if self._idle is not None:
+            self._idle.close()
+            self._idle = None
+
+    def abort(self) -> None:
+        """From another thread: give up the plan that is being submitted, and all that follow."""
+        self._aborted = True
+        if self._plan is not None:
+            self._plan.shut_down()
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether `abort` was called."""
+        return self._aborted
+
+    # --- engine
+
+    def version(self) -> dict[str, Any]:
+        """Version, Protocol, Pid, Root, Run, StartedAt."""
+        return cast("dict[str, Any]", self._json("GET", "/v1/version"))
+
+    def status(self) -> dict[str, Any]:
+        """The version's keys and what the engine holds."""
+        return cast("dict[str, Any]", self._json("GET", "/v1/status"))
+
+    def stop(self, *, containers: bool = False, handover: bool = False) -> None:
+        """Ask the engine to end; Conflict if containers run and neither flag is set. Returns when it began."""
+        body = {"handover": True} if handover else {"containers": containers}
+        self._json("POST", "/v1/stop", body)
+        self.close()
+
+    def engine_logs(self, tail: int | None = None) -> str:
+        """The end of the engine's own log."""
+        query = f"?tail={tail}" if tail is not None else ""
+        return self._call("GET", f"/v1/engine/logs{query}").decode("utf-8", "replace")
+
+    # --- reading
+
+    def snapshot(self, project: str, images: Sequence[str] = ()) -> dict[str, Any]:
+        """Containers of a project (all when empty), all networks and volumes, and the images asked for."""
+        query = urlencode([("project", project), *(("image", image) for image in images)])
+        return cast("dict[str, Any]", self._json("GET", f"/v1/snapshot?{query}"))
+
+    def containers(self, labels: Mapping[str, str] | None = None, *, all: bool = False) -> list[ContainerInspect]:
+        """Containers that carry the labels; those that do not run only with `all`."""
+        pairs = [("label", f"{key}={value}") for key, value in (labels or {}).items()]
+        query = urlencode([*pairs, *([("all", "1")] if all else [])])
+        return cast("list[ContainerInspect]", self._json("GET", f"/v1/containers?{query}"))
+
+    def inspect(self, container: str) -> ContainerInspect:
+        """One container by id or name; NotFound."""
+        return cast("ContainerInspect", self._json("GET", f"/v1/containers/{quote(container, safe='')}"))
+
+    def logs(
+        self, container: str, *, follow: bool = False, tail: int | None = None, since: str = "", until: str = ""
+    ) -> http1.Response:
+        """Raw json-file lines, for a caller that may not read the log file itself."""
+        wanted = {"follow": "1" if follow else "", "tail": "" if tail is None else str(tail)}
+        query = urlencode({k: v for k, v in {**wanted, "since": since, "until": until}.items() if v})
+        return self._stream("GET", f"/v1/containers/{quote(container, safe='')}/logs?{query}")
+
+    def events(self, project: str = "") -> EventStream:
+        """Everything that happens from now on; once this returns, nothing is missed."""
+        return EventStream(self._stream("GET", f"/v1/events?{urlencode({'project': project})}"))
+
+    def top(self, container: str) -> dict[str, Any]:
+        """Titles and Processes of a running container."""
+        return cast("dict[str, Any]", self._json("GET", f"/v1/containers/{quote(container, safe='')}/top"))
+
+    # --- changing
+
+    def submit(self, plan: Plan) -> Iterator[PlanEvent]:
+        """Execute a plan; its events as they come. Closing the iterator cancels operations not begun."""
+        response = self._plan = self._stream("POST", "/v1/plan", plan)
+        try:
+            if self._aborted:
+                raise Unavailable("plan was given up")
+            for line in response.lines():
+                yield cast("PlanEvent", json.loads(line))
+        finally:
+            self._plan = None
+            response.close()
+
+    def exec(self, container: str, request: Mapping[str, Any]) -> FrameStream:
+        """Start a process in a running container; its frames. NotFound, Conflict (not running)."""
+        return self._frames(f"/v1/containers/{quote(container, safe='')}/exec", request)
+
+    def attach(self, container: str, request: Mapping[str, Any]) -> FrameStream:
+        """A container's own standard streams as frames."""
+        return self._frames(f"/v1/containers/{quote(container, safe='')}/attach", request)
+
+    # --- images
+
+    def images(self) -> list[dict[str, Any]]:
+        """Id, RepoTags, Created, Size, Labels of every image."""
+        return cast("list[dict[str, Any]]", self._json("GET", "/v1/images"))
+
+    def image(self, reference: str) -> dict[str, Any]:
+        """One image; NotFound."""
+        return cast("dict[str, Any]", self._json("GET", f"/v1/images/{quote(reference, safe='')}"))
+
+    def import_image(self, source: str, reference: str, changes: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Make an image of a root file system (tar or directory, absolute path); progress, the last one with `Id`."""
+        body = {"Source": source, "Reference": reference, "Changes": list(changes)}
+        response = self._stream("POST", "/v1/images/import", body)
+        try:
+            for line in response.lines():
+                yield json.loads(line)
+        finally:
+            response.close()
+
+    # --- transport
+
+    def _json(self, method: str, target: str, body: object = None) -> Any:
+        payload = self._call(method, target, body)
+        return json.loads(payload) if payload else None
+
+    def _call(self, method: str, target: str, body: object = None) -> bytes:
+        data = None if body is None else json.dumps(body).encode()
+        kept, self._idle = self._idle, None
+        if kept is not None:
+            try:
+                return self._finish(http1.request(kept, method, target, data))
+            except Unavailable:
+                kept.close()  # the engine was replaced since: once more over a new connection
+                if method != "GET":
+                    raise
+        return self._finish(http1.request(self._connect(), method, target, data))
+
+    def _finish(self, response: http1.Response) -> bytes:
+        payload = response.read()
+        if response.reusable:
+            self._idle = response.detach()[0]
+        else:
+            response.close()
+        if response.status >= 400:
+            raise http1.error_of(response.status, payload)
+        return payload
+
+    def _stream(
+        self, method: str, target: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> http1.Response:
+        data = None if body is None else json.dumps(body).encode()
+        sock = self._connect()
+        try:
+            response = http1.request(sock, method, target, data, headers)
+            failure = http1.error_of(response.status, response.read()) if response.status >= 400 else None
+        except BaseException:
+            sock.close()
+            raise
+        if failure is not None:
+            sock.close()
+            raise failure
+        return response
+
+    def _frames(self, target: str, request: Mapping[str, Any]) -> FrameStream:
+        from runtime.client.attach import FrameStream
+
+        response = self._stream("POST", target, request, UPGRADE)
+        if response.status != 101:
+            response.close()
+            raise SystemFailure(f"engine answered {response.status} where a stream was asked for")
+        return FrameStream(*response.detach())
+
+    def _connect(self) -> socket.socket:
+        path = self.paths.engine_socket
+        try:
+            return unixsocket.connect(path)
+        except PermissionError as error:
+            who = "root" if os.geteuid() else "the engine's owner"
+            raise Unavailable(f"engine socket {path}: permission denied; run as {who}") from error
+        except OSError as error:
+            raise Unavailable(f"engine is not running at {path}", errno=error.errno) from error
