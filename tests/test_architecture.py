@@ -103,7 +103,7 @@ def test_runtime_never_imports_compose_and_schemas_nothing_of_ours() -> None:
 def test_runtime_floors_import_only_downwards() -> None:
     for name in MODULES:
         here = floor(name)
-        if here is None:
+        if here is None or name == "runtime.oci.__main__":  # the door of `python -m runtime.oci`, only delegates
             continue
         for item in imports(name):
             there = floor(item)
@@ -219,8 +219,12 @@ def test_command_modules_read_no_environment_when_imported() -> None:
         if not name.startswith("compose.cli"):
             continue
         for node in tree.body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)) or _is_docstring(node):
                 continue
             text = ast.dump(node)
             assert "environ" not in text or "TYPE_CHECKING" in text, f"{name} reads the environment at import"
             assert "isatty" not in text, f"{name} looks at the terminal at import"
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

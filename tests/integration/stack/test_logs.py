@@ -34,7 +34,9 @@ def test_prefixes_tail_and_timestamps(stack: Stack) -> None:
 def test_follow_ends_with_the_container_and_misses_nothing(stack: Stack) -> None:
     stack.compose("""
         services:
-          a: {image: localhost/host, command: sh -c "i=0; while [ $$i -lt 2000 ]; do echo n $$i; i=$$((i+1)); done"}
+          a:
+            image: localhost/host
+            command: ["sh", "-c", "i=0; while [ $$i -lt 2000 ]; do echo n $$i; i=$$((i+1)); done"]
     """)
     stack.run("up", "-d")
     lines = stack.run("logs", "-f", "--no-log-prefix", "a").lines
