@@ -1,0 +1,154 @@
+"""Numbers of the kernel's interface, under the kernel's names.
+
+Only what Python's own `os`, `signal`, `socket` and `fcntl` do not carry. All are the same on x86-64 and arm64;
+system call numbers, which are not, lie in `syscalls`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# clone3, unshare, setns
+CLONE_NEWTIME: Final = 0x00000080
+CLONE_FS: Final = 0x00000200
+CLONE_FILES: Final = 0x00000400
+CLONE_PIDFD: Final = 0x00001000
+CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWCGROUP: Final = 0x02000000
+CLONE_NEWUTS: Final = 0x04000000
+CLONE_NEWIPC: Final = 0x08000000
+CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWPID: Final = 0x20000000
+CLONE_NEWNET: Final = 0x40000000
+CLONE_CLEAR_SIGHAND: Final = 0x100000000
+
+# mount, umount2
+MS_RDONLY: Final = 1
+MS_NOSUID: Final = 2
+MS_NODEV: Final = 4
+MS_NOEXEC: Final = 8
+MS_SYNCHRONOUS: Final = 16
+MS_REMOUNT: Final = 32
+MS_MANDLOCK: Final = 64
+MS_DIRSYNC: Final = 128
+MS_NOSYMFOLLOW: Final = 256
+MS_NOATIME: Final = 1024
+MS_NODIRATIME: Final = 2048
+MS_BIND: Final = 4096
+MS_MOVE: Final = 8192
+MS_REC: Final = 16384
+MS_SILENT: Final = 32768
+MS_UNBINDABLE: Final = 1 << 17
+MS_PRIVATE: Final = 1 << 18
+MS_SLAVE: Final = 1 << 19
+MS_SHARED: Final = 1 << 20
+MS_RELATIME: Final = 1 << 21
+MS_STRICTATIME: Final = 1 << 24
+MS_LAZYTIME: Final = 1 << 25
+MNT_FORCE: Final = 1
+MNT_DETACH: Final = 2
+UMOUNT_NOFOLLOW: Final = 8
+
+# fsmount, mount_setattr
+MOUNT_ATTR_RDONLY: Final = 0x00000001
+MOUNT_ATTR_NOSUID: Final = 0x00000002
+MOUNT_ATTR_NODEV: Final = 0x00000004
+MOUNT_ATTR_NOEXEC: Final = 0x00000008
+MOUNT_ATTR_ATIME: Final = 0x00000070  # the mask over the three below
+MOUNT_ATTR_RELATIME: Final = 0x00000000
+MOUNT_ATTR_NOATIME: Final = 0x00000010
+MOUNT_ATTR_STRICTATIME: Final = 0x00000020
+MOUNT_ATTR_NODIRATIME: Final = 0x00000080
+MOUNT_ATTR_IDMAP: Final = 0x00100000
+MOUNT_ATTR_NOSYMFOLLOW: Final = 0x00200000
+
+# open_tree, move_mount, fsopen, fsconfig, fsmount
+OPEN_TREE_CLONE: Final = 1
+OPEN_TREE_CLOEXEC: Final = 0o2000000
+MOVE_MOUNT_F_SYMLINKS: Final = 0x01
+MOVE_MOUNT_F_EMPTY_PATH: Final = 0x04
+MOVE_MOUNT_T_SYMLINKS: Final = 0x10
+MOVE_MOUNT_T_EMPTY_PATH: Final = 0x40
+FSOPEN_CLOEXEC: Final = 1
+FSMOUNT_CLOEXEC: Final = 1
+FSCONFIG_SET_FLAG: Final = 0
+FSCONFIG_SET_STRING: Final = 1
+FSCONFIG_SET_BINARY: Final = 2
+FSCONFIG_SET_PATH: Final = 3
+FSCONFIG_SET_PATH_EMPTY: Final = 4
+FSCONFIG_SET_FD: Final = 5
+FSCONFIG_CMD_CREATE: Final = 6
+FSCONFIG_CMD_RECONFIGURE: Final = 7
+
+# *at, openat2
+AT_FDCWD: Final = -100
+AT_SYMLINK_NOFOLLOW: Final = 0x100
+AT_REMOVEDIR: Final = 0x200
+AT_EMPTY_PATH: Final = 0x1000
+AT_RECURSIVE: Final = 0x8000
+RESOLVE_NO_XDEV: Final = 0x01
+RESOLVE_NO_MAGICLINKS: Final = 0x02
+RESOLVE_NO_SYMLINKS: Final = 0x04
+RESOLVE_BENEATH: Final = 0x08
+RESOLVE_IN_ROOT: Final = 0x10
+RESOLVE_CACHED: Final = 0x20
+
+# close_range
+CLOSE_RANGE_UNSHARE: Final = 2
+CLOSE_RANGE_CLOEXEC: Final = 4
+
+# prctl
+PR_SET_PDEATHSIG: Final = 1
+PR_GET_DUMPABLE: Final = 3
+PR_SET_DUMPABLE: Final = 4
+PR_SET_KEEPCAPS: Final = 8
+PR_SET_NAME: Final = 15
+PR_CAPBSET_READ: Final = 23
+PR_CAPBSET_DROP: Final = 24
+PR_SET_CHILD_SUBREAPER: Final = 36
+PR_SET_NO_NEW_PRIVS: Final = 38
+PR_CAP_AMBIENT: Final = 47
+PR_CAP_AMBIENT_RAISE: Final = 2
+PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+
+# seccomp, capset, keyctl, personality
+SECCOMP_SET_MODE_FILTER: Final = 1
+SECCOMP_FILTER_FLAG_TSYNC: Final = 1
+SECCOMP_FILTER_FLAG_LOG: Final = 2
+SECCOMP_FILTER_FLAG_SPEC_ALLOW: Final = 4
+LINUX_CAPABILITY_VERSION_3: Final = 0x20080522
+KEYCTL_JOIN_SESSION_KEYRING: Final = 1
+PER_LINUX: Final = 0x0000
+PER_LINUX32: Final = 0x0008
+
+# memfd_create, fcntl
+MFD_CLOEXEC: Final = 1
+MFD_ALLOW_SEALING: Final = 2
+MFD_EXEC: Final = 0x10
+F_ADD_SEALS: Final = 1033
+F_SEAL_SEAL: Final = 1
+F_SEAL_SHRINK: Final = 2
+F_SEAL_GROW: Final = 4
+F_SEAL_WRITE: Final = 8
+
+# statfs f_type
+PROC_SUPER_MAGIC: Final = 0x9FA0
+SYSFS_MAGIC: Final = 0x62656572
+CGROUP_SUPER_MAGIC: Final = 0x27E0EB
+CGROUP2_SUPER_MAGIC: Final = 0x63677270
+TMPFS_MAGIC: Final = 0x01021994
+OVERLAYFS_SUPER_MAGIC: Final = 0x794C7630
+DEVPTS_SUPER_MAGIC: Final = 0x1CD1
+
+# tty ioctls
+TIOCSCTTY: Final = 0x540E
+TIOCGWINSZ: Final = 0x5413
+TIOCSWINSZ: Final = 0x5414
+TIOCGPTN: Final = 0x80045430
+TIOCSPTLCK: Final = 0x40045431
+TIOCGPTPEER: Final = 0x5441
+UNIX98_PTY_SLAVE_MAJOR: Final = 136
+
+# ioprio_set
+IOPRIO_WHO_PROCESS: Final = 1
+IOPRIO_CLASS_SHIFT: Final = 13
