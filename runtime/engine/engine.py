@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from runtime.cgroups import layout
@@ -236,6 +237,16 @@ class Engine:
             self.ports.leave_forwarding()
             await self.workers.settle()
             await self.zygote.bye()
+            self._remove_cgroup()
+
+    def _remove_cgroup(self) -> None:
+        """The parents of the containers' cgroups; one that still holds something stays."""
+        for mount in dict.fromkeys(self.cgroups.mounts.values()):
+            for folder in (f"{mount}/pycompose/{self.id}", f"{mount}/pycompose"):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    break
 
     def _zygote_replaced(self) -> None:
         log.info("zygote %d took over", self.zygote.pid)

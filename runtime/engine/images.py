@@ -25,14 +25,21 @@ class Images:
         self.store = ImageStore(engine.paths)
         self.store.prepare()
         self._by_id: dict[str, Image] = {}
+        self._by_reference: dict[str, Image] = {}
         self._snapshotter = ""
+        self._host_layer_of: tuple[int, str] = (0, "")
+        """(pid of the zygote that mounted it, its directory)."""
 
     def resolve(self, reference: str) -> Image:
         """By reference, id or id prefix; raises NotFound saying how to get an image."""
+        found = self._by_reference.get(reference)
+        if found is not None:
+            return found
         try:
-            return self.store.resolve(reference)
+            found = self._by_reference[reference] = self.store.resolve(reference)
         except NotFound:
             raise NotFound(f"no such image: {reference}", image=reference) from None
+        return found
 
     def by_id(self, image_id: str) -> Image | None:
         """The image of a container; None if it was removed under it."""
@@ -58,11 +65,12 @@ class Images:
     def remove(self, reference: str) -> None:
         used = {layer for item in self.engine.containers.values() for layer in self._layers_of(item.record.image)}
         self.store.remove(reference, keep_layers=used)
-        self._by_id.clear()
+        self.reload()
 
     def reload(self) -> None:
-        """A worker wrote to the store."""
+        """The store changed: only the engine and its workers write to it, so between two of these memory is right."""
         self._by_id.clear()
+        self._by_reference.clear()
 
     async def rootfs(self, image_id: str, container_dir: str) -> dict[str, Any] | None:
         """Prepare a container's root: the overlay that its init mounts, or None for a copied one.
@@ -86,9 +94,12 @@ class Images:
         return self._snapshotter == "overlay"
 
     async def _host_layer(self) -> str:
+        if self._host_layer_of[0] == self.engine.zygote.pid:
+            return self._host_layer_of[1]
         if not hostlayer.needs_copy():
             answer, _ = await self.engine.zygote.request("host_layer")
-            return str(answer["lowerdir"])
+            self._host_layer_of = (self.engine.zygote.pid, str(answer["lowerdir"]))
+            return self._host_layer_of[1]
         if not self.store.has_layer(hostlayer.LAYER):
             async for _ in self.engine.workers.run("copy_host_layer", {}):
                 pass

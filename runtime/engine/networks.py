@@ -164,8 +164,6 @@ class Networks:
                 endpoint["GlobalIPv6PrefixLen"], endpoint["IPv6Gateway"] = subnet.prefixlen, gateway
         self._leased.add((record.id, container.record.id))
         endpoint["NetworkID"] = record.id
-        if not endpoint.get("EndpointID"):
-            endpoint["EndpointID"] = new_id()
         if not endpoint.get("MacAddress"):
             endpoint["MacAddress"] = naming.mac_address(endpoint["IPAddress"])
 

@@ -61,6 +61,12 @@ async def _take_up(engine: Engine, container: Container) -> None:
         except EngineError as error:
             log.error("container %s runs but could not be taken over whole: %s", record.name, error)
         return
+    if container.run is not None:
+        # Its shim lingers after the end of the run and holds the sandbox for the next one.
+        try:
+            await engine.sandboxes.adopt(container, container.run)
+        except EngineError as error:
+            log.warning("container %s: its sandbox could not be taken over: %s", record.name, error)
     if record.status == "restarting":
         record.status = "running"  # its back-off is counted anew from its last exit
         await container.note_lost(engine.read_exit_record(record) or _remembered_exit(record))

@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine.clock import new_id
 from runtime.engine.log import log
 from runtime.errors import Conflict, EngineError, NotFound, Unavailable
 from runtime.linux.rtnetlink import RouteSocket
@@ -270,6 +271,8 @@ class Sandboxes:
         settings = container.record.endpoints[network.name]
         if sandbox.route is None:
             raise Unavailable(f"container {container.record.name}: its sandbox is closed")
+        # A new id, hence a new interface name, for each sandbox: the kernel takes the old pair down in its own time.
+        settings["EndpointID"] = new_id()
         addresses = [(settings["IPAddress"], settings["IPPrefixLen"])]
         if settings.get("GlobalIPv6Address"):
             addresses.append((settings["GlobalIPv6Address"], settings["GlobalIPv6PrefixLen"]))
