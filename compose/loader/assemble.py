@@ -57,7 +57,7 @@ def bind(tree: Map, sources: Sources, report: Report) -> Project:
         values[kind] = {
             name: binder.record(record, value, (kind, name), **_content(kind, value))
             for name, value in sorted(resources.items() if isinstance(resources, Map) else ())
-            if not (name.startswith("x-") and kind in ("networks", "models"))
+            if not (name.startswith("x-") and kind == "models")
         }
     services = tree.get("services")
     values["services"] = {

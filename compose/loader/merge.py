@@ -162,31 +162,14 @@ def _logging(merge: Merge, base: Any, over: Any, path: Path, node: Node[Merger] 
 
 
 def _pools(merge: Merge, base: Any, over: Any, path: Path, node: Node[Merger] | None) -> Any:
-    """Address pools are the same if their subnets are; this follows the reference's loop to the letter."""
+    """The overlay's pools, each laid over the base's pool of the same subnet; other pools of the base are gone."""
     if not isinstance(base, Seq) or not isinstance(over, Seq):
         return base if over is None else over
-    pools = Seq(mark=base.mark)
-
-    def place(subnet: Any) -> int:
-        return next((index for index, pool in enumerate(pools) if pool.get("subnet") == subnet), -1)
-
-    for original, mark in base.marked():
-        if not isinstance(original, Map):
-            continue
-        right = original
-        for item, item_mark in over.marked():
-            if not isinstance(item, Map):
-                continue
-            left = clone(item)
-            if left.get("subnet") != right.get("subnet") and place(left.get("subnet")) < 0:
-                pools.add(left, item_mark)
-                continue
-            merged = merge.mappings(right, left, path, None)
-            known = place(merged.get("subnet"))
-            if known >= 0:
-                pools[known] = merged
-            else:
-                pools.add(merged, mark)
+    known = {sprint(pool.get("subnet")): pool for pool in base if isinstance(pool, Map)}
+    pools = Seq(mark=over.mark)
+    for pool, mark in over.marked():
+        under = known.get(sprint(pool.get("subnet"))) if isinstance(pool, Map) else None
+        pools.add(pool if under is None else merge.mappings(clone(under), pool, path, None), mark)
     return pools
 
 

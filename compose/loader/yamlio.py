@@ -24,6 +24,10 @@ _BOMS = (
 )
 
 
+_NO_KEY = object()
+"""Between the entries of a mapping; null is a key."""
+
+
 class Tagged(NamedTuple):
     """A value under `!reset` or `!override`."""
 
@@ -139,13 +143,13 @@ class _Builder:
             root[0] = value
         elif isinstance(tree, Seq):
             tree.add(value, tree_mark(value) or self._mark(event))
-        elif frame.key is None:
+        elif frame.key is _NO_KEY:
             frame.key = value
             frame.key_mark = tree_mark(value) or self._mark(event)
             frame.key_is_merge = value == "<<" and getattr(event, "implicit", (False,))[0]
         else:
             self._entry(frame, value)
-            frame.key = None
+            frame.key = _NO_KEY
 
     def _entry(self, frame: _Frame, value: Any) -> None:
         tree, key, mark = frame.tree, frame.key, frame.key_mark
@@ -267,7 +271,7 @@ class _Frame:
         self.anchor = anchor
         self.started = started
         self.tag = ""
-        self.key: Any = None
+        self.key: Any = _NO_KEY
         self.key_mark: Any = None
         self.key_is_merge = False
         self.seen: dict[str, SourceMark] = {}

@@ -139,6 +139,10 @@ class Container:
         """Running, or about to be again: the engine is needed."""
         return self.record.status in ALIVE or self.record.status == "restarting"
 
+    def uptime(self) -> float:
+        """Seconds since the present run began, or since this engine took it over."""
+        return time.monotonic() - self.run_started
+
     async def close(self) -> None:
         """The engine goes, the container stays."""
         self._task.cancel()
@@ -361,7 +365,7 @@ class Container:
             self._history,
             restart.ExitInfo(
                 exit_code=record.exit_code,
-                uptime=time.monotonic() - self.run_started,
+                uptime=self.uptime(),
                 restart_count=record.restart_count,
                 manually_stopped=record.manually_stopped,
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from runtime.engine.creation import hostname
 from runtime.oci.spec import container_argv
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def inspect_container(engine: Engine, container: Container) -> ContainerInspect:
         "Image": record.image,
         "RestartCount": record.restart_count,
         "LogPath": engine.paths.container_log(record.id),
-        "Config": record.config,
+        "Config": {**record.config, "Hostname": hostname(record, "")},
         "HostConfig": record.host_config,
         "NetworkSettings": {
             "SandboxID": record.id,

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from runtime.engine.engine import Engine
 
 
+STEADY = 0.5
+"""Seconds that a container without a probe must have run to count as running: long enough for a command that dies at
+once to be seen, and what Docker Compose's poll amounts to."""
+
+
 async def wait_for(engine: Engine, args: dict[str, Any], waiting: Callable[[str], None]) -> tuple[str, int | None]:
     """Wait until all of `args["Containers"]` meet `args["Condition"]`; the text says how, the number is an exit code.
 
@@ -52,7 +57,11 @@ async def _met(
         if reason != told:
             waiting(reason)
             told = reason
-        await container.changed()
+        try:
+            # A container without a probe becomes steady without any event.
+            await asyncio.wait_for(container.changed(), STEADY if container.health is None else None)
+        except TimeoutError:
+            continue
 
 
 def _started(container: Container, args: dict[str, Any]) -> tuple[str, int | None] | None:
@@ -90,7 +99,7 @@ def _completed(container: Container, args: dict[str, Any]) -> tuple[str, int | N
 
 def _running_or_healthy(container: Container, args: dict[str, Any]) -> tuple[str, int | None] | None:
     if container.running and container.health is None:
-        return "Running", None
+        return ("Healthy", None) if container.uptime() >= STEADY else None
     if container.record.status in {"exited", "dead"}:
         raise SystemFailure(
             f"container {container.record.name} exited ({container.record.exit_code})",

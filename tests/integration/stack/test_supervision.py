@@ -108,11 +108,12 @@ def test_exit_codes_are_dockers(stack: Stack) -> None:
     stack.compose("""
         services:
           seven: {image: localhost/host, command: sh -c "exit 7"}
-          killed: {image: localhost/host, command: sh -c "kill -KILL $$$$"}
+          killed: {image: localhost/host, command: sleep 1000}
           nosuch: {image: localhost/host, command: nosuchcommand}
           notexec: {image: localhost/host, command: /etc/passwd}
     """)
     stack.run("up", "-d", "seven", "killed")
+    stack.kill(stack.inspect("killed-1")["State"]["Pid"])
     poll(lambda: set(stack.states().values()) == {"exited"}, what="both ended")
     assert stack.inspect("seven-1")["State"]["ExitCode"] == 7
     assert stack.inspect("killed-1")["State"]["ExitCode"] == 137

@@ -81,7 +81,7 @@ def test_a_missing_bind_source_is_refused_with_its_place_in_the_file(stack: Stac
             image: localhost/host
             command: sleep 1000
             volumes:
-              - {type: bind, source: ./nowhere, target: /data}
+              - {type: bind, source: ./nowhere, target: /data, bind: {create_host_path: false}}
     """)
     failed = stack.run("up", "-d", ok=False)
     assert failed.code == 1

@@ -20,6 +20,7 @@ class Fake:
         self.gone = False
         self.health = None if health is None else SimpleNamespace(status=health, last_result=self.last_result)
         self.output = ""
+        self.up = 1.0
         self._event = asyncio.Event()
 
     def last_result(self) -> dict[str, Any] | None:
@@ -28,6 +29,9 @@ class Fake:
     @property
     def running(self) -> bool:
         return self.record.status in {"running", "paused"}
+
+    def uptime(self) -> float:
+        return self.up
 
     async def changed(self) -> None:
         await self._event.wait()
@@ -86,10 +90,17 @@ def test_completed_waits_for_the_exit_and_judges_its_code() -> None:
 
 
 def test_running_or_healthy() -> None:
-    assert run(Fake(), "running_or_healthy")[0] == ("Running", None)
+    assert run(Fake(), "running_or_healthy")[0] == ("Healthy", None)
     assert run(Fake(health="starting"), "running_or_healthy", {"health": "healthy"})[0] == ("Healthy", None)
     with pytest.raises(EngineError, match=r"exited \(4\)"):
         run(Fake(status="exited", exit_code=4), "running_or_healthy")
+
+
+def test_a_command_that_dies_at_once_never_counted_as_running() -> None:
+    young = Fake()
+    young.up = 0.1
+    with pytest.raises(SystemFailure, match=r"container app-db-1 exited \(4\)"):
+        run(young, "running_or_healthy", {"status": "exited", "exit_code": 4})
 
 
 def test_a_time_out_names_what_was_missing() -> None:
