@@ -173,10 +173,14 @@ def cold_start(root: Path, folder: Path, runs: int) -> list[float]:
     for number in range(runs):
         fresh = root / f"cold{number}"
         fresh.mkdir()
-        contender = Contender("pycompose", [str(Path(sys.executable).with_name("pycompose"))], {"PYCOMPOSE_ROOT": str(fresh)})
+        contender = Contender(
+            "pycompose", [str(Path(sys.executable).with_name("pycompose"))], {"PYCOMPOSE_ROOT": str(fresh)}
+        )
         project = folder / f"cold{os.getpid()}n{number}"
         project.mkdir()
-        (project / "compose.yaml").write_text("services: {a: {image: localhost/host, command: sleep 1000, stop_signal: SIGKILL}}\n")
+        (project / "compose.yaml").write_text(
+            "services: {a: {image: localhost/host, command: sleep 1000, stop_signal: SIGKILL}}\n"
+        )
         times.append(contender.run(project, "up", "-d"))
         contender.run(project, "down")
         contender.run(project, "engine", "stop")
@@ -255,7 +259,9 @@ def report(figures: dict[str, dict[str, list[float]]], extra: dict[str, float], 
             ratio = f"{statistics.median(by_name['docker']) / statistics.median(by_name['pycompose']):6.1f}x"
         print(f"{figure:46} {cells[0]:>20} {cells[1]:>20} {ratio:>7}")
     if cold:
-        print(f"{'first up -d ever, engine cold':46} {statistics.median(cold) * 1000:7.0f} ms (min {min(cold) * 1000:5.0f})")
+        print(
+            f"{'first up -d ever, engine cold':46} {statistics.median(cold) * 1000:7.0f} ms (min {min(cold) * 1000:5.0f})"
+        )
     for figure, value in extra.items():
         print(f"{figure:46} {value:7.1f}")
     print(json.dumps({"figures": figures, "cold": cold, **extra}), file=sys.stderr)

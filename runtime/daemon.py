@@ -8,12 +8,18 @@ resource limits of it.
 
 from __future__ import annotations
 
+import sys
+
+# asyncio and hashlib load OpenSSL where they can: 3 MB for a process that speaks to unix sockets only and hashes next to
+# nothing. What needs TLS or speed is a worker's.
+for _name in ("ssl", "_hashlib"):
+    sys.modules.setdefault(_name, None)  # type: ignore[arg-type]
+
 import asyncio
 import fcntl
 import os
 import resource
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 from runtime.api.router import dispatcher
@@ -34,7 +40,16 @@ IDLE_EXIT = 300.0
 IDLE_CHECK = 5.0
 CLOSING_CLIENTS = 2.0
 """Seconds that open connections get to take their last bytes."""
-KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "PYCOMPOSE_ROOT", "PYCOMPOSE_FAILPOINT", "PYCOMPOSE_IDLE_EXIT")
+KEPT_ENVIRONMENT = (
+    "MALLOC_ARENA_MAX",
+    "MALLOC_TRIM_THRESHOLD_",
+    "PATH",
+    "PYTHONPATH",
+    "LANG",
+    "PYCOMPOSE_ROOT",
+    "PYCOMPOSE_FAILPOINT",
+    "PYCOMPOSE_IDLE_EXIT",
+)
 SOFT_FILES = 1 << 16
 
 

@@ -74,8 +74,7 @@ class SyscallError(SystemFailure):
 
 
 KINDS: dict[str, type[EngineError]] = {
-    cls.kind: cls
-    for cls in (NotFound, Conflict, InvalidParameter, Forbidden, Unavailable, NotSupported, SystemFailure)
+    cls.kind: cls for cls in (NotFound, Conflict, InvalidParameter, Forbidden, Unavailable, NotSupported, SystemFailure)
 }
 
 

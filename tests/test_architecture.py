@@ -18,7 +18,9 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"runtime.errors", "runtime.wire", "runtime.paths", "runtime.version"}),
     frozenset({"runtime.linux"}),
     frozenset({"runtime.cgroups"}),
-    frozenset({"runtime.oci", "runtime.network", "runtime.dns", "runtime.images", "runtime.volumes", "runtime.supervise"}),
+    frozenset(
+        {"runtime.oci", "runtime.network", "runtime.dns", "runtime.images", "runtime.volumes", "runtime.supervise"}
+    ),
     frozenset({"runtime.shim", "runtime.build"}),
     frozenset({"runtime.worker", "runtime.engine"}),
     frozenset({"runtime.api"}),
@@ -36,7 +38,9 @@ COMPOSE_LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"compose.cli", "compose.testing", "compose.__main__"}),
 )
 PURE = ("compose.model", "compose.graph", "compose.reconcile")
-IO_MODULES = frozenset({"os", "io", "socket", "subprocess", "asyncio", "time", "pathlib", "shutil", "tempfile", "select"})
+IO_MODULES = frozenset(
+    {"os", "io", "socket", "subprocess", "asyncio", "time", "pathlib", "shutil", "tempfile", "select"}
+)
 ASYNCIO_HOMES = ("runtime.engine", "runtime.api", "runtime.dns", "runtime.network", "runtime.daemon")
 FORK_HOMES = ("runtime.shim", "runtime.oci", "runtime.linux", "runtime.doctor", "runtime.ocicli")
 STDLIB_ONLY = ("runtime.linux", "runtime.cgroups", "runtime.oci", "runtime.shim", "runtime.wire", "runtime.errors")
@@ -110,7 +114,9 @@ def test_runtime_floors_import_only_downwards() -> None:
             if there is None:
                 assert not item.startswith("runtime.client"), f"{name} imports {item}"
                 continue
-            assert there[0] < here[0] or there[1] == here[1], f"{name} (floor {here[0]}) imports {item} (floor {there[0]})"
+            assert there[0] < here[0] or there[1] == here[1], (
+                f"{name} (floor {here[0]}) imports {item} (floor {there[0]})"
+            )
 
 
 def test_the_client_stands_on_the_ground_floor() -> None:
@@ -153,7 +159,9 @@ def test_ctypes_typer_asyncio_and_fork_have_their_homes() -> None:
         assert "ctypes" not in tops or name.startswith("runtime.linux"), f"{name} imports ctypes"
         assert "typer" not in tops or name.startswith("compose.cli"), f"{name} imports typer"
         assert "asyncio" not in tops or name.startswith(ASYNCIO_HOMES), f"{name} imports asyncio"
-        forks = any(isinstance(node, ast.Attribute) and node.attr in {"fork", "forkpty"} for node in ast.walk(TREES[name]))
+        forks = any(
+            isinstance(node, ast.Attribute) and node.attr in {"fork", "forkpty"} for node in ast.walk(TREES[name])
+        )
         assert not forks or name.startswith(FORK_HOMES), f"{name} forks"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from compose.errors import LoadError, Problem, SchemaError, SourceNotFound
@@ -137,7 +136,7 @@ class _VariableFiles:
         for index, file in enumerate(service.label_file):
             path = ("services", service.name, "label_file", index)
             mark = find_mark(self.tree, path)
-            if not os.path.exists(file):
+            if not self.files.exists(file):
                 text = f"label file {file} not found: stat {file}: no such file or directory"
                 self.report.add(SourceNotFound, text, path, mark)
                 continue

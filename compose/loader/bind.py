@@ -72,11 +72,18 @@ def _flag(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
 
 
 def _number(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
-    return to_int(value) if isinstance(value, str) else int(value)
+    if isinstance(value, str):
+        return to_int(value)
+    if value != value or not -(2**63) <= value < 2**63:  # noqa: PLR0124  (not a number)
+        raise ValueError(f"integer out of range: {sprint(value)}")
+    return int(value)
 
 
 def _float(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
-    return float32(to_float(value) if isinstance(value, str) else float(value))
+    number = to_float(value) if isinstance(value, str) else float(value)
+    if number != number or number in (float("inf"), float("-inf")):  # noqa: PLR0124  (not a number)
+        raise ValueError(f"not a finite number: {sprint(value)}")
+    return float32(number)
 
 
 def _size(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:

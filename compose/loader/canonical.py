@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from compose.errors import SchemaError
 from compose.loader.scalars import sprint
-from compose.loader.shortforms import clean_path, parse_device, parse_port, parse_volume
+from compose.loader.shortforms import MAX_PORT, clean_path, parse_device, parse_port, parse_volume
 from compose.loader.tree import Map, Node, Path, Seq, Table
 
 if TYPE_CHECKING:
@@ -199,6 +199,9 @@ def _ports(run: Canonical, value: Any, path: Path, _node: Node[Transform], _mark
                 return value
             run.fail(str(error), (*path, index), mark, "[[ip:][published:]]target[/protocol], ports from 0 to 65535")
             continue
+        if len(made) + len(ports) > MAX_PORT + 1:
+            run.fail(f"more than {MAX_PORT} ports", (*path, index), mark, "fewer ports: ranges add up")
+            break
         for port in ports:
             made.add(Map(port.items(), mark), mark)
     return made

@@ -1,6 +1,6 @@
 """Checks of what belongs together in a project; each rule looks at one service or at all of them.
 
-Services that already have a problem are passed over: what is missing there may be what was taken out.
+Rules that miss something pass over services that already have a problem: it may be what was taken out there.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def check(project: Project, tree: Map, report: Report, *, conflicts: bool = True
     """Report what is inconsistent; the project comes back with `deploy.replicas` in step with `scale`."""
     checks = Checks(project, tree, report)
     for service in project.services.values():
-        if not report.is_damaged("services", service.name):
-            for rule in RULES:
+        damaged = report.is_damaged("services", service.name)
+        for rule in RULES:
+            if not (damaged and rule in NEED_WHOLE):
                 rule(checks, service)
     _secrets(checks)
     _cycles(checks)
@@ -136,6 +137,9 @@ def _networks(checks: Checks, service: ServiceConfig) -> None:
             (*path, "network_mode"),
             related=(checks.mark((*path, "networks")),),
         )
+    target = service.network_mode.removeprefix("service:")
+    if target != service.network_mode and target not in {**checks.project.services, **service.depends_on}:
+        checks.fail(f"service \"{target}\" not found for network_mode 'service:{target}'", (*path, "network_mode"))
     for name in service.networks:
         checks.undefined(service, "network", "networks", name, (*path, "networks", name))
 
@@ -171,8 +175,6 @@ def _volumes(checks: Checks, service: ServiceConfig) -> None:
         path: Path = ("services", service.name, "volumes", index)
         if volume.type == "volume" and volume.source:
             checks.undefined(service, "volume", "volumes", volume.source, path)
-        if volume.type == "bind" and not volume.source:
-            checks.fail('invalid mount config for type "bind": field Source must not be empty', path)
 
 
 def _references(checks: Checks, service: ServiceConfig) -> None:
@@ -269,6 +271,9 @@ RULES: tuple[Rule, ...] = (
     _mounts,
 )
 
+NEED_WHOLE = frozenset((_source, _develop))
+"""Rules about what is missing."""
+
 
 def _secrets(checks: Checks) -> None:
     for name, secret in checks.project.secrets.items():
@@ -287,13 +292,15 @@ def _cycles(checks: Checks) -> None:
         if start in done:
             continue
         way = [start]
+        on_way = {start}
         waiting = [iter(sorted(services[start].depends_on))]
         while waiting:
             target = next(waiting[-1], None)
             if target is None:
                 waiting.pop()
+                on_way.remove(way[-1])
                 done.add(way.pop())
-            elif target in way:
+            elif target in on_way:
                 circle = [*way[way.index(target) :], target]
                 marks = [
                     checks.mark(("services", name, "depends_on", following))
@@ -307,4 +314,5 @@ def _cycles(checks: Checks) -> None:
                 return
             elif target in services and target not in done:
                 way.append(target)
+                on_way.add(target)
                 waiting.append(iter(sorted(services[target].depends_on)))

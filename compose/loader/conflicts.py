@@ -36,11 +36,7 @@ _BLANK = re.compile(r"(^|[:@/])([:@/]|$)")
 
 def find_conflicts(checks: Checks) -> None:
     """Report every conflict between the enabled services and in the networks they use."""
-    services = [
-        service
-        for service in checks.project.services.values()
-        if not checks.report.is_damaged("services", service.name)
-    ]
+    services = list(checks.project.services.values())
     for service in services:
         _restart(checks, service)
         _capabilities(checks, service)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SPACE = "\t\v\f\r \x85\xa0"
 _ESCAPE = re.compile(r'\\([abcfnrtv$"\\]|0\d{0,3})')
 _EXPORT = re.compile(r"export\s+")
+_SPECIAL = {"'": re.compile(r"['\\]"), '"': re.compile(r'["\\]')}
 _ESCAPES = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\", "$": "$$",
 }  # fmt: skip
@@ -108,7 +109,7 @@ class _Parser:
                 return text[start:index].rstrip(), character == "\n"
             if character not in _SPACE and character not in "_.-[]" and not character.isalnum():
                 line = text[start:].split("\n", 1)[0]
-                raise self._problem(f'unexpected character "{character}" in variable name "{line}"', index)
+                raise self._problem(f'unexpected character "{character}" in variable name "{line[:80]}"', index)
         # a last line without a newline is a name that stands alone (the reference loses it)
         self.at = len(text)
         return text[start:].rstrip(), True
@@ -130,9 +131,10 @@ class _Parser:
         index = start + 1
         parts: list[str] = []
         while index < len(text):
-            stop = _next(text, index, quote)
-            if stop < 0:
+            special = _SPECIAL[quote].search(text, index)
+            if special is None:
                 break
+            stop = special.start()
             parts.append(text[index:stop])
             if text[stop] == quote:
                 self.at = stop + 1
@@ -143,7 +145,7 @@ class _Parser:
             parts.append(quote if following == quote else text[stop : stop + 2])
             index = stop + 2
         line = text[start:].split("\n", 1)[0]
-        raise self._problem(f"unterminated quoted value {line}", start)
+        raise self._problem(f"unterminated quoted value {line[:80]}", start)
 
     def _expand(self, value: str, statement: int) -> str:
         if "$" not in value:
@@ -166,13 +168,6 @@ class _Parser:
         return SyntaxProblem(
             Problem(f"failed to read {self.file}: line {line}: {message}", mark=SourceMark(self.file, line, column))
         )
-
-
-def _next(text: str, index: int, quote: str) -> int:
-    """The next quote or backslash."""
-    close = text.find(quote, index)
-    escape = text.find("\\", index, close if close >= 0 else len(text))
-    return escape if escape >= 0 else close
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from compose.loader.document import Document
     from compose.loader.scope import Scope
 
-MAX_CHAIN = 100
+MAX_CHAIN = 400
 
 
 class _Place:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Files:
     """The file system as the loader sees it."""
 
-    def __init__(self, stdin: Callable[[], str] | None = None) -> None:
+    def __init__(self, cwd: str, stdin: Callable[[], str] | None = None) -> None:
+        self.cwd = cwd
         self.stdin = stdin
         self.seen: dict[str, bytes | None] = {}
         """Path to content; None for what was looked for and is not there."""
@@ -54,14 +55,15 @@ class Files:
 
     def is_file(self, path: str) -> bool:
         """Whether there is something at `path` that is no directory; the answer is recorded."""
-        if os.path.exists(path) and not os.path.isdir(path):
+        located = os.path.join(self.cwd, path)
+        if os.path.exists(located) and not os.path.isdir(located):
             return True
         self.seen.setdefault(path, None)
         return False
 
     def exists(self, path: str) -> bool:
         """Whether there is something at `path`; an absence is recorded."""
-        if os.path.exists(path):
+        if os.path.exists(os.path.join(self.cwd, path)):
             return True
         self.seen.setdefault(path, None)
         return False
@@ -69,5 +71,5 @@ class Files:
     def _open(self, path: str) -> bytes:
         if path == "-":
             return self.stdin().encode() if self.stdin is not None else b""
-        with open(path, "rb") as file:
+        with open(os.path.join(self.cwd, path), "rb") as file:
             return file.read()

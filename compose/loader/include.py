@@ -20,11 +20,12 @@ KINDS = ("services", "volumes", "networks", "secrets", "configs", "models")
 
 def apply_include(document: Document) -> None:
     """Read every included project and take its resources over, in place."""
-    entries = document.tree.get("include")
-    if document.scope.only_merge or entries is None:
+    if document.scope.only_merge or "include" not in document.tree:
         return
     mark = document.tree.mark_of("include")
-    del document.tree["include"]
+    entries = document.tree.pop("include")
+    if entries is None:
+        return
     if not isinstance(entries, Seq):
         document.scope.report.add(
             SchemaError, f"`include` must be a list, got {plain(entries)}", ("include",), mark, expected="a list"

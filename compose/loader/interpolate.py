@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _INT = re.compile(r"[-+]?[0-9]+$")
 _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$|[-+]?(inf|infinity|nan)$", re.IGNORECASE)
+_INFINITE = (float("inf"), float("-inf"))
 _BOOL = {"true": True, "y": True, "yes": True, "on": True, "false": False, "n": False, "no": False, "off": False}
 
 
@@ -39,8 +40,8 @@ def to_int(text: str) -> int:
 
 def to_float(text: str) -> float:
     """A number; raises ValueError with the message to show."""
-    if not _FLOAT.match(text):
-        raise ValueError(f'invalid number: "{text}"')
+    if not _FLOAT.match(text) or (float(text) in _INFINITE and text[-1].isdigit()):
+        raise ValueError(f'invalid number: "{text[:40]}"')
     return float(text)
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import schemas
 from compose.errors import LoadError, Problem, SchemaError, SourceMark
+from compose.loader.bind import SECRET_VALUE
 from compose.loader.canonical import canonical
 from compose.loader.defaults import set_defaults
 from compose.loader.document import Document, apply_resets
+from compose.loader.environment import Environment
 from compose.loader.extends import apply_extends
 from compose.loader.files import Files
 from compose.loader.include import apply_include
@@ -23,7 +25,7 @@ from compose.loader.report import Report
 from compose.loader.resolve_paths import Base, resolve_paths
 from compose.loader.scope import Scope, Shared
 from compose.loader.sources import Sources, find, normalize_name
-from compose.loader.tree import Map, Path, Seq
+from compose.loader.tree import Map, Path, Seq, plain
 from compose.loader.unicity import enforce
 from compose.loader.validate import validate
 from compose.loader.values import check_values, resolve_contents
@@ -175,7 +177,7 @@ def load_extended(scope: Scope, file: str, base: str, mark: SourceMark | None) -
         project = Map()
         inner = Scope(scope.shared, scope.environment, scope.directory, base, only_merge=True)
         resets = load_documents(inner, file, project, mark)
-        resolve_paths(project, Base(base, scope.environment.values.get("HOME", "")))
+        resolve_paths(project, Base(base, scope.shared.options.environ.get("HOME", "")))
         known = scope.shared.extended[key] = (project, resets)
     return known
 
@@ -192,15 +194,18 @@ class Loaded(NamedTuple):
 def load_model(options: LoadOptions) -> Loaded:
     """The canonical tree, before it is bound to the model; problems wait in the report."""
     report = Report()
-    files = Files(options.stdin)
+    files = Files(options.cwd, options.stdin)
     sources = find(options, files, report)
     shared = Shared(options, files, report)
-    scope = Scope(shared, sources.environment, sources.directory, sources.directory)
+    # without interpolation variables are not looked at either
+    environment = sources.environment if options.interpolate else Environment({}, report)
+    scope = Scope(shared, environment, sources.directory, sources.directory)
     for file in sources.files:
         shared.parsed[file] = parse(scope, file)
     name = _project_name(shared, sources)
     sources = sources._replace(name=name)
-    sources.environment.put("COMPOSE_PROJECT_NAME", name, "project")
+    for variables in (sources.environment, environment):
+        variables.put("COMPOSE_PROJECT_NAME", name, "project")
     tree = load_files(scope, dict.fromkeys(sources.files))
     if not tree and not report.problems:
         raise LoadError(Problem("empty compose file", mark=SourceMark(sources.files[0])))
@@ -210,7 +215,7 @@ def load_model(options: LoadOptions) -> Loaded:
         )
     if options.normalize:
         tree["name"] = name
-        normalize(tree, name, sources.environment)
+        normalize(tree, name, environment)
     return Loaded(tree, sources, report, files)
 
 
@@ -220,6 +225,21 @@ def load(options: LoadOptions) -> Project:
 
     loaded = load_model(options)
     return assemble(loaded.tree, loaded.sources, loaded.report, options, loaded.files)
+
+
+def model_tree(options: LoadOptions) -> dict[str, Any]:
+    """The canonical tree as data, all services and resources in it; what `config --no-interpolate` prints.
+
+    Values that variables hold are left out. Raises LoadError.
+    """
+    loaded = load_model(options)
+    loaded.report.raise_if_any()
+    for kind in ("secrets", "configs"):
+        for resource in (loaded.tree.get(kind) or {}).values():
+            if isinstance(resource, Map):
+                resource.pop(SECRET_VALUE, None)
+    tree: dict[str, Any] = plain(loaded.tree)
+    return tree
 
 
 def _project_name(shared: Shared, sources: Sources) -> str:

@@ -20,6 +20,7 @@ class Report:
 
     def __init__(self) -> None:
         self.problems: list[tuple[type[LoadError], Problem]] = []
+        self._known: set[Problem] = set()
         self.damaged: set[Path] = set()
         self.warnings: list[str] = []
 
@@ -39,7 +40,8 @@ class Report:
 
         self.damaged.add(path[:2])
         problem = Problem(message, path_text(path), mark, expected, suggestion, related)
-        if all(problem != known for _, known in self.problems):
+        if problem not in self._known:
+            self._known.add(problem)
             self.problems.append((kind, problem))
 
     def warn(self, message: str) -> None:

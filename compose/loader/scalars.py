@@ -45,27 +45,31 @@ def resolve(text: str) -> Any:
         return Timestamp(text)
     digits = text.replace("_", "") if "_" in text else text
     if _INT.match(digits):
-        return _integer(digits)
+        return _integer(digits, text)
     if _FLOAT.match(digits):
-        return float(digits)
+        return _finite(digits, text)
     return text
 
 
-def _integer(digits: str) -> int | float | str:
+def _finite(digits: str, text: str) -> float | str:
+    """The number, or the text if it is beyond what a float holds."""
+    number = float(digits)
+    return text if number in (float("inf"), float("-inf")) else number
+
+
+def _integer(digits: str, text: str) -> int | float | str:
     sign = -1 if digits[0] == "-" else 1
     body = digits.lstrip("+-")
-    prefix = body[:2].lower()
-    if prefix in ("0x", "0b", "0o"):
+    prefixed = body[:2].lower() in ("0x", "0b", "0o")
+    if len(body) > 300:  # int() of thousands of digits raises in Python
+        return text if prefixed else _finite(digits, text)
+    if prefixed:
         number = sign * int(body, 0)
-    elif len(body) > 1 and body[0] == "0":
-        number = sign * int(body, 8)
-    elif len(body) > 400:  # beyond the float range; int() of thousands of digits raises in Python
-        return float("inf") * sign
     else:
-        number = sign * int(body)
+        number = sign * int(body, 8 if len(body) > 1 and body[0] == "0" else 10)
     if number in INT64 or 0 <= number < 2**64:
         return number
-    return float(number) if not prefix.startswith(("0x", "0b", "0o")) else digits
+    return text if prefixed else _finite(digits, text)
 
 
 def tagged(tag: str, text: str) -> Any:

@@ -75,4 +75,4 @@ class Scope:
 
     def path_base(self) -> Base:
         """What `resolve_paths` needs."""
-        return Base(self.base, self.environment.values.get("HOME", ""))
+        return Base(self.base, self.shared.options.environ.get("HOME", ""))

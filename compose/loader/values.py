@@ -91,6 +91,12 @@ def _port(report: Report, value: Any, path: Path, mark: SourceMark | None) -> No
         report.add(SchemaError, text, path, value.mark_of("host_ip") or mark, expected="an IPv4 or IPv6 address")
 
 
+def _volume(report: Report, value: Any, path: Path, mark: SourceMark | None) -> None:
+    _has_target("volume")(report, value, path, mark)
+    if isinstance(value, Map) and value.get("type") == "bind" and not value.get("source"):
+        report.add(SchemaError, 'invalid mount config for type "bind": field Source must not be empty', path, mark)
+
+
 def _has_target(what: str) -> Check:
     def check(report: Report, value: Any, path: Path, mark: SourceMark | None) -> None:
         if isinstance(value, Map) and not isinstance(value.get("target"), str):
@@ -106,7 +112,7 @@ CHECKS: Table[Check] = Table(
         "configs.*": _one_of("file", "environment", "content"),
         "secrets.*": _one_of("file", "environment"),
         "services.*.ports.[]": _port,
-        "services.*.volumes.[]": _has_target("volume"),
+        "services.*.volumes.[]": _volume,
         "services.*.devices.[]": _has_target("device"),
         "services.*.develop.watch.[].path": _not_blank,
         "services.*.deploy.resources.reservations.devices.[]": _device_request,

@@ -27,6 +27,10 @@ class Manager(Protocol):
         """(name of the hierarchy, directory of this cgroup); v2 has one, called ``""``."""
         ...
 
+    def adopt(self) -> None:
+        """Open what `join` needs of a cgroup that another process made; repeated calls do nothing. Raises OSError."""
+        ...
+
     def join(self) -> None:
         """Move the calling single-threaded process into the cgroup; safe after fork and after pivot_root."""
         ...
@@ -71,6 +75,9 @@ class DisabledManager:
 
     def create(self, resources: dict[str, Any]) -> list[str]:
         return sorted(f"{section} limits" for section, value in resources.items() if value and section != "devices")
+
+    def adopt(self) -> None:
+        return
 
     def directories(self) -> list[tuple[str, str]]:
         return []

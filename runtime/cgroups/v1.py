@@ -42,9 +42,17 @@ class ManagerV1:
         if "cpuset" in self._directories:
             self._inherit_cpuset()
         skipped = [file for file, value in writes if not self._write(file, value)]
+        self.adopt()
+        return skipped
+
+    def adopt(self) -> None:
+        if self._join:
+            return
+        for controller, mount in self._mounts.items():
+            if controller not in self._directories and os.path.isdir(f"{mount}/{self.name}"):
+                self._directories[controller] = f"{mount}/{self.name}"
         for path in dict.fromkeys(self._directories.values()):
             self._join.append(os.open(f"{path}/tasks", os.O_WRONLY | os.O_CLOEXEC))
-        return skipped
 
     def directories(self) -> list[tuple[str, str]]:
         # Hierarchies are named as they are mounted: `cpu,cpuacct` may be one.

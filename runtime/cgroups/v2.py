@@ -39,8 +39,12 @@ class ManagerV2:
         rules = resources.get("devices") or []
         if rules and not self._enforce_devices(rules):
             skipped.append("devices")
-        self._join = os.open(f"{self._path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        self.adopt()
         return skipped
+
+    def adopt(self) -> None:
+        if self._join is None:
+            self._join = os.open(f"{self._path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
     def directories(self) -> list[tuple[str, str]]:
         return [("", self._path)]

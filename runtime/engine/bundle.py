@@ -1,14 +1,13 @@
 """What a start needs on disk and in the spec: root file system, generated files, config.json.
 
-The spec is derived from the record anew at each start, and lies beside it as `bundle/config.json` for people and tools
-to read; nothing of ours reads it back.
+The spec is derived from the record anew at each start. The bundle is where the shim reads it, and where other people's
+OCI tools find what they expect.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtime.engine.creation import hostname
@@ -25,16 +24,11 @@ if TYPE_CHECKING:
 HOST_FILES = ("hosts", "hostname", "resolv.conf")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bundle:
-    """An OCI bundle: its folder and its configuration."""
+async def build_bundle(engine: Engine, container: Container) -> str:
+    """Prepare everything for one start and return the OCI bundle's folder.
 
-    path: str
-    spec: dict[str, Any]
-
-
-async def build_bundle(engine: Engine, container: Container) -> Bundle:
-    """Prepare everything for one start; raises the EngineError of what is wrong or missing."""
+    Raises the EngineError of what is wrong or missing.
+    """
     record = container.record
     folder = engine.paths.container(record.id)
     rootfs = await engine.images.rootfs(record.image, folder)
@@ -60,9 +54,15 @@ async def build_bundle(engine: Engine, container: Container) -> Bundle:
         engine.images.config_of(record.image),
         facts,
     )
-    with open(f"{folder}/config.oci.json", "w", encoding="utf-8") as stream:
-        json.dump(made, stream)
-    return Bundle(path=folder, spec=made)
+    return _write_bundle(f"{folder}/bundle", made)
+
+
+def _write_bundle(path: str, made: dict[str, Any]) -> str:
+    """The OCI bundle; needs no fsync, for the next start writes it anew."""
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    with open(f"{path}/config.json", "w", encoding="utf-8") as stream:
+        stream.write(json.dumps(made))
+    return path
 
 
 def _generated_files(engine: Engine, container: Container, folder: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
 
@@ -16,7 +16,7 @@ def now_rfc3339() -> str:
 def new_id() -> str:
     """64 hexadecimal digits, never 12 leading decimal ones: Docker refuses those since they look like a number."""
     while True:
-        candidate = secrets.token_hex(32)
+        candidate = os.urandom(32).hex()
         if not candidate[:12].isdecimal():
             return candidate
 

@@ -83,6 +83,7 @@ _Capabilities = ctypes.c_char * 24
 _MANY: Final = 1024
 _ManyStrings = ctypes.c_char_p * _MANY
 
+_SIGCHLD: Final = 17
 _CLONE_ALWAYS: Final = c.CLONE_PIDFD | c.CLONE_CLEAR_SIGHAND
 _Arg = object
 _OPEN_HOW: dict[tuple[int, int, int], bytes] = {}
@@ -103,8 +104,10 @@ class Kernel:
 
     # processes and namespaces
 
-    def clone3(self, flags: int, *, exit_signal: int = 17) -> tuple[int, int]:
+    def clone3(self, flags: int, *, sibling: bool = False) -> tuple[int, int]:
         """Fork into new namespaces: `(pid, pidfd)` in the parent, `(0, -1)` in the child.
+
+        `sibling`: the child's parent is the caller's (CLONE_PARENT).
 
         Only for a single-threaded process: the child runs on without the interpreter's after-fork hooks.
         Signal handlers of the parent are back at their default in the child.
@@ -112,7 +115,11 @@ class Kernel:
         if _COLUMN is None:
             raise NotSupported(f"machine {os.uname().machine}: no system call table")
         pidfd = ctypes.c_int(-1)
-        args = _CloneArgs(flags | _CLONE_ALWAYS, ctypes.addressof(pidfd), 0, 0, exit_signal)
+        if sibling:
+            # The exit signal is then that of the caller, and the kernel refuses one in the arguments.
+            args = _CloneArgs(flags | c.CLONE_PARENT | _CLONE_ALWAYS, ctypes.addressof(pidfd), 0, 0, 0)
+        else:
+            args = _CloneArgs(flags | _CLONE_ALWAYS, ctypes.addressof(pidfd), 0, 0, _SIGCHLD)
         pid = _call("clone3", "", ctypes.addressof(args), ctypes.sizeof(args))
         return pid, pidfd.value
 

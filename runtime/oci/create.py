@@ -51,12 +51,14 @@ def create(
     console: int | None = None,
     keep: Sequence[int] = (),
     gate: int = -1,
+    sibling: bool = False,
 ) -> Created:
     """Set the container up and return while it waits.
 
     `stdio`: descriptors for 0-2, None for /dev/null. `cgroup` has been created and is joined just before execve.
     `console`: unix socket that the terminal's master is sent over. `keep`: descriptors that the program inherits as
-    they are. `gate`: a listening socket on which the child waits instead, so that the creator may leave.
+    they are. `gate`: a listening socket on which the child waits instead, so that the creator may leave. `sibling`: the
+    child is the creator's parent's (CLONE_PARENT), who has to reap it also when this fails.
     Raises InvalidParameter, NotSupported, NotFound before anything is done, StartError after.
     """
     directories = cgroup.directories() if cgroup is not None else []
@@ -73,7 +75,7 @@ def create(
         outside = [entry for entry in joined if maps or entry[0] == c.CLONE_NEWPID]
         ours, theirs = socket_pair()
         with namespaces.visiting(kernel, outside):
-            pid, pidfd = kernel.clone3(plan.clone_flags)
+            pid, pidfd = kernel.clone3(plan.clone_flags, sibling=sibling)
             if pid == 0:
                 start = init.Start(
                     sync=theirs,
@@ -96,7 +98,7 @@ def create(
     try:
         _accompany(kernel, created, maps=maps)
     except BaseException:
-        _discard(created)
+        _discard(created, sibling=sibling)
         raise
     return created
 
@@ -104,14 +106,19 @@ def create(
 def start(created: Created) -> None:
     """Let the program run; returns once execve has succeeded. Raises StartError, the child is then to be reaped."""
     sync, created.sync = created.sync, -1
+    release(sync)
+    if "poststart" in created.plan.hooks:
+        state = created.plan.state("running", created.pid)
+        hooks.run(created.kernel, "poststart", created.plan.hooks["poststart"], state)
+
+
+def release(sync: int) -> None:
+    """Let the program behind `sync` run and close it; returns once execve has succeeded. Raises StartError."""
     try:
         messages.send(sync, messages.GO)
         wait_for_exec(sync)
     finally:
         os.close(sync)
-    if "poststart" in created.plan.hooks:
-        state = created.plan.state("running", created.pid)
-        hooks.run(created.kernel, "poststart", created.plan.hooks["poststart"], state)
 
 
 def wait_for_exec(sync: int) -> None:
@@ -144,12 +151,13 @@ def _accompany(kernel: Kernel, created: Created, *, maps: bool) -> None:
         raise StartError("set-up", messages.ENGINE_FAILED, "the container's first process ended during set-up")
 
 
-def _discard(created: Created) -> None:
+def _discard(created: Created, *, sibling: bool) -> None:
     try:
         created.kernel.pidfd_send_signal(created.pidfd, 9)
     except EngineError:  # it has ended already
         pass
-    os.waitpid(created.pid, 0)
+    if not sibling:
+        os.waitpid(created.pid, 0)
     os.close(created.pidfd)
     os.close(created.sync)
     created.sync = -1

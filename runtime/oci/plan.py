@@ -105,6 +105,8 @@ def seccomp_program(spec: dict[str, Any]) -> tuple[bytes, int]:
     if compiled is None and profile:
         bounding = ((spec.get("process") or {}).get("capabilities") or {}).get("bounding") or ()
         compiled = seccomp.compile(profile, frozenset(bounding))
+    if "x-seccomp-flags" in spec:
+        flags = int(spec["x-seccomp-flags"])
     if compiled and len(compiled) % 8:
         raise InvalidParameter("x-seccomp: not a BPF program, its length is no multiple of 8")
     return compiled or b"", flags

@@ -113,6 +113,7 @@ def parse(process: dict[str, Any], seccomp: bytes = b"", seccomp_flags: int = 0)
         raise InvalidParameter(f"cwd {made.cwd!r} needs to be an absolute path")
     made.terminal = bool(process.get("terminal"))
     size = process.get("consoleSize") or {}
+    made.size = None
     if size.get("height") or size.get("width"):
         made.size = int(size.get("height", 0)) & 0xFFFF, int(size.get("width", 0)) & 0xFFFF
     _parse_user(made, process)

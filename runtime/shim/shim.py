@@ -11,12 +11,11 @@ import socket
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtime.errors import Conflict, EngineError, InvalidParameter, SystemFailure
-from runtime.linux import constants as c
 from runtime.linux import pidfd as process
 from runtime.linux import procfs
 from runtime.oci import create, execin
 from runtime.oci.messages import StartError
-from runtime.shim import clock, exitrecord, probe, streams
+from runtime.shim import builder, clock, exitrecord, probe, streams
 from runtime.shim.attach import AttachServer
 from runtime.shim.containerio import ContainerIO
 from runtime.shim.control import Control
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 RESPAWN_SECONDS = 0.3
 DRAIN_SECONDS = 1.0
 """How long a process outside the container's pid namespace may hold the stdio after the container's end."""
-
-HELD = "held:"
-"""`held:NAME` as a namespace's path stands for the descriptor called NAME."""
 
 
 class Shim:
@@ -86,7 +82,7 @@ class Shim:
         self._respawn = Respawn(self._loop, kernel, engine, namespaces, lambda: os.getppid() == zygote)
         self._no_respawn = False
         self._cgroup = layout.manager(request["cgroup"])
-        self._created: create.Created | None = None
+        self._created: builder.Built | None = None
         self._init_start = 0
         self._failure: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
@@ -121,44 +117,30 @@ class Shim:
         AttachServer(self._loop, request["attach_socket"], self._attach, self._exec)
         self._io = ContainerIO(self._loop, request)
         self._io.on_signal = lambda name: self._signal_init(signal_number(name))
-        skipped = self._cgroup.create(((request["spec"].get("linux") or {}).get("resources")) or {})
-        self._created = create.create(
+        self._created = builder.build(
             self._kernel,
-            self._spec(),
-            bundle=request["bundle"],
-            container=request["id"],
+            request,
             stdio=self._io.ends.child,
-            cgroup=self._cgroup,
             console=self._io.ends.console,
+            cgroup=self._cgroup,
+            held=self._held,
         )
-        del request["spec"]
         self._io.begin()
         self._init_start = procfs.start_time(self._created.pid)
         self._loop.watch(self._created.pidfd, READ, self._init_ended)
         self._status = "created"
         message = {"type": "created", "pid": self._created.pid, "start_time": self._init_start}
-        if skipped:
-            message["warnings"] = [f"{file}: not supported by this kernel, limit dropped" for file in skipped]
+        if self._created.skipped:
+            message["warnings"] = [
+                f"{file}: not supported by this kernel, limit dropped" for file in self._created.skipped
+            ]
         self._control.send(message, [self._created.pidfd])
-
-    def _spec(self) -> dict[str, Any]:
-        """The spec with `held:NAME` namespace paths turned into ours."""
-        spec: dict[str, Any] = self._request["spec"]
-        spec["process"]["terminal"] = bool(self._request.get("tty"))
-        for namespace in (spec.get("linux") or {}).get("namespaces") or ():
-            path = namespace.get("path") or ""
-            if path.startswith(HELD):
-                fd = self._held.get(path[len(HELD) :])
-                if fd is None:
-                    raise InvalidParameter(f"namespace {namespace.get('type')}: no held descriptor {path[len(HELD) :]}")
-                namespace["path"] = f"/proc/self/fd/{fd}"
-        return spec
 
     def _go(self, message: dict[str, Any], fds: list[int]) -> None:
         if self._status != "created" or self._created is None:
             return
         try:
-            create.start(self._created)
+            create.release(self._created.sync)
         except (EngineError, OSError) as error:
             self._fail(error)
             return
@@ -325,9 +307,10 @@ class Shim:
     def _enter(self, spec: dict[str, Any], ends: streams.Ends) -> tuple[int, int, int]:
         if self._status != "running" or self._created is None:
             raise Conflict(f"container {self._request['id']}: not running")
-        created = self._created
-        user = bool(created.plan.clone_flags & c.CLONE_NEWUSER)
-        target = execin.Target(created.pidfd, self._own_pidns, created.seccomp, user=user)
+        # Read when something enters, not kept: most containers run for long and are entered seldom.
+        seccomp, user = builder.exec_settings(self._request["bundle"])
+        self._cgroup.adopt()
+        target = execin.Target(self._created.pidfd, self._own_pidns, seccomp, user=user)
         spec = {**spec, "terminal": ends.console is not None}
         return execin.enter(self._kernel, target, spec, stdio=ends.child, cgroup=self._cgroup, console=ends.console)
 

@@ -88,7 +88,9 @@ class Stack:
     def compose(self, text: str) -> None:
         self.write("compose.yaml", text)
 
-    def run(self, *arguments: str, ok: bool = True, stdin: str | None = None, timeout: float = COMMAND_TIMEOUT) -> Result:
+    def run(
+        self, *arguments: str, ok: bool = True, stdin: str | None = None, timeout: float = COMMAND_TIMEOUT
+    ) -> Result:
         """`pycompose ARGUMENTS` in the project; fails on a non-zero exit code unless `ok` is false."""
         self.folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
@@ -104,7 +106,9 @@ class Stack:
         result = Result(done.returncode, done.stdout, done.stderr)
         assert "pycompose: unexpected" not in result.err, result.err
         if ok:
-            assert result.code == 0, f"pycompose {' '.join(arguments)}: exit {result.code}\n{result.out}\n{result.err}\n{self.log()}"
+            assert result.code == 0, (
+                f"pycompose {' '.join(arguments)}: exit {result.code}\n{result.out}\n{result.err}\n{self.log()}"
+            )
         return result
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -134,7 +138,7 @@ class Stack:
 
     def api(self, path: str) -> Any:
         """GET of the engine's API."""
-        from runtime.client.http1 import request_json  # noqa: PLC0415
+        from runtime.client.http1 import request_json
 
         return request_json(f"{self.root}/run/engine.sock", "GET", path)
 

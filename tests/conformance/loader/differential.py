@@ -7,7 +7,7 @@ from typing import Any
 
 from compose.errors import ComposeError
 from compose.loader.options import LoadOptions
-from compose.loader.pipeline import load
+from compose.loader.pipeline import load, model_tree
 from compose.loader.tree import plain
 from compose.loader.yamlio import read
 from compose.model.confighash import service_hash
@@ -31,11 +31,11 @@ def options(case: Case, **more: Any) -> LoadOptions:
     return LoadOptions(cwd=case.directory, environ=environ, stdin=lambda: case.stdin, **values, **more)
 
 
-def ours(case: Case) -> dict[str, Any]:
+def ours(case: Case, **more: Any) -> dict[str, Any]:
     """What `config` and `config --hash '*'` come to with our loader."""
     try:
-        project = load(options(case))
-        unresolved = load(options(case, resolve_environment=False))
+        project = load(options(case, **more))
+        unresolved = load(options(case, resolve_environment=False, **more))
     except ComposeError as error:
         return {"error": str(error)}
     shown = project if "--all-resources" in case.args else project.without_unused_resources()
@@ -62,9 +62,9 @@ def peers(case: Case) -> dict[str, Any]:
     }
 
 
-def differences(case: Case) -> list[str]:
+def differences(case: Case, **more: Any) -> list[str]:
     """Where the programs differ; empty if nowhere."""
-    mine, theirs = ours(case), peers(case)
+    mine, theirs = ours(case, **more), peers(case)
     if ("error" in mine) != ("error" in theirs):
         return [f"accepted by one only: ours {mine.get('error', 'accepts')}, theirs {theirs.get('error', 'accepts')}"]
     if "error" in mine:
@@ -75,6 +75,34 @@ def differences(case: Case) -> list[str]:
     found: list[str] = []
     for key in ("json", "yaml", "hash"):
         _compare(mine[key], theirs[key], key, found)
+    return found
+
+
+SWITCHES = {
+    "--no-interpolate": "interpolate",
+    "--no-normalize": "normalize",
+    "--no-path-resolution": "resolve_paths",
+    "--no-consistency": "consistency",
+}
+
+
+def flag_differences(case: Case, flags: list[str]) -> list[str]:
+    """Where `config` with these flags differs."""
+    switches = {SWITCHES[flag]: False for flag in flags}
+    text = case.ask("config", *flags)
+    try:
+        if "--no-interpolate" in flags:
+            mine = model_tree(options(case, **switches))
+        else:
+            project = load(options(case, **switches))
+            shown = project if "--all-resources" in case.args else project.without_unused_resources()
+            mine = escape_dollars(project_tree(shown, json=False))
+    except ComposeError as error:
+        return [] if text["code"] else [f"only ours refuses: {error}"]
+    if text["code"]:
+        return [f"only theirs refuses: {text['err']}"]
+    found: list[str] = []
+    _compare(mine, plain(read(text["out"], "peer")[0].root), " ".join(flags), found)
     return found
 
 

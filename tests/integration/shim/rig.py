@@ -253,6 +253,9 @@ class Rig:
         hold = hold or {}
         ours, theirs = seqpacket.pair()
         ours.settimeout(PATIENCE)
+        os.makedirs(self.paths.container(name), exist_ok=True)
+        with open(f"{self.paths.container(name)}/config.json", "w") as stream:
+            json.dump(spec, stream)
         log_options = {"max_size": 0, "max_file": 1, **(log if isinstance(log, dict) else {})}
         with theirs:
             answer, _ = self.request(
@@ -260,7 +263,6 @@ class Rig:
                 [theirs.fileno(), *hold.values()],
                 id=name,
                 bundle=self.paths.container(name),
-                spec=spec,
                 log={"path": self.paths.container_log(name), **log_options} if log else None,
                 **{"stdin": False, "tty": False, **options},
                 exit_record=self.paths.exit_record(name),

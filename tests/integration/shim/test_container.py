@@ -36,7 +36,10 @@ def test_a_container_is_created_started_and_its_exit_recorded_before_it_is_told(
     assert (exited["exit_code"], exited["signal"], exited["oom"]) == (7, 0, False)
     record = json.loads(container.exit_record.read_text())
     assert record == {**exited, "boot_id": procfs.boot_id()}
-    assert sorted((line["stream"], line["log"]) for line in container.log()) == [("stderr", "err\n"), ("stdout", "out\n")]
+    assert sorted((line["stream"], line["log"]) for line in container.log()) == [
+        ("stderr", "err\n"),
+        ("stdout", "out\n"),
+    ]
     assert not cgroup_exists(container)
     container.release()
     assert not os.path.exists(rig.paths.shim_socket(container.name))
@@ -166,7 +169,9 @@ def test_a_terminal_has_the_clients_size_and_echoes(rig):
 
 
 def test_kill_sends_any_signal_and_a_signal_frame_too(rig):
-    container = rig.start("sh", "-c", "trap 'echo usr1' USR1; trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done")
+    container = rig.start(
+        "sh", "-c", "trap 'echo usr1' USR1; trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done"
+    )
     container.created()
     client = container.stream(attach=True)
     client.expect(frames.STARTED)
@@ -231,7 +236,10 @@ def test_a_program_that_the_kernel_refuses_is_a_failed_start_after_go(rig):
 def test_a_spec_that_cannot_be_set_up_is_a_failed_start_with_the_stage(rig):
     name = "f" * 64
     spec = rig.spec(name, "true")
-    spec["mounts"] = [*spec["mounts"], {"destination": "/x", "type": "bind", "source": "/no/such/source", "options": ["bind"]}]
+    spec["mounts"] = [
+        *spec["mounts"],
+        {"destination": "/x", "type": "bind", "source": "/no/such/source", "options": ["bind"]},
+    ]
     container = rig.start_spec(name, spec)
     failed = container.expect("start_failed")
     assert failed["exit_code"] == 125
@@ -253,7 +261,9 @@ def test_a_container_that_was_never_told_to_go_is_undone_by_release(rig):
 
 
 def test_a_container_above_its_memory_limit_is_reported_as_such(rig):
-    container = rig.run("sh", "-c", "head -c 100m /dev/zero | tail", resources={"memory": {"limit": 20 << 20, "swap": 20 << 20}})
+    container = rig.run(
+        "sh", "-c", "head -c 100m /dev/zero | tail", resources={"memory": {"limit": 20 << 20, "swap": 20 << 20}}
+    )
     exited = container.expect("exited")
     assert exited["oom"] is True
 
@@ -263,9 +273,7 @@ def test_held_descriptors_come_back_and_give_the_network_namespace(rig):
     assert answer["ok"]
     assert len(fds) == 2
     read, write = os.pipe()
-    container = rig.run(
-        "readlink", "/proc/self/ns/net", network="held:netns", hold={"netns": fds[0], "spare": write}
-    )
+    container = rig.run("readlink", "/proc/self/ns/net", network="held:netns", hold={"netns": fds[0], "spare": write})
     container.expect("exited")
     assert container.log()[0]["log"] == f"net:[{os.fstat(fds[0]).st_ino}]\n"
     container.send("fetch")
@@ -278,7 +286,9 @@ def test_held_descriptors_come_back_and_give_the_network_namespace(rig):
 
 
 def test_no_descriptor_of_ours_is_in_the_container(rig):
-    container = rig.run("sh", "-c", "ls /proc/1/fd; ls -l /proc/1/fd | grep -c socket; cat /proc/1/status | grep -E 'Sig(Blk|Ign)'")
+    container = rig.run(
+        "sh", "-c", "ls /proc/1/fd; ls -l /proc/1/fd | grep -c socket; cat /proc/1/status | grep -E 'Sig(Blk|Ign)'"
+    )
     container.expect("exited")
     words = "".join(record["log"] for record in container.log()).split()
     assert words[:3] == ["0", "1", "2"]

@@ -31,7 +31,9 @@ def test_output_error_output_and_exit_code_come_back(container):
 
 
 def test_it_is_in_the_container(container):
-    out, _, _ = container.exec("sh", "-c", "readlink /proc/self/ns/pid /proc/self/ns/net; ls /proc/self/fd; cat /proc/1/comm").finish()
+    out, _, _ = container.exec(
+        "sh", "-c", "readlink /proc/self/ns/pid /proc/self/ns/net; ls /proc/self/fd; cat /proc/1/comm"
+    ).finish()
     words = out.decode().split()
     assert words[:2] == [os.readlink(f"/proc/{container.init_pid}/ns/{kind}") for kind in ("pid", "net")]
     assert words[2:] == ["0", "1", "2", "3", "sleep"]  # 3 is ls reading the directory

@@ -32,7 +32,7 @@ def test_process_settings(stack: Stack) -> None:
             stop_grace_period: 100ms
     """)
     stack.run("up", "-d")
-    out = stack.exec("a", "sh", "-c", "id -u; id -g; id -G; pwd; hostname; ulimit -n; echo \"$PLAIN[$EMPTY]\"").lines
+    out = stack.exec("a", "sh", "-c", 'id -u; id -g; id -G; pwd; hostname; ulimit -n; echo "$PLAIN[$EMPTY]"').lines
     assert out == ["1000", "1001", "1001 44", "/made/here", "box", "512", "value[]"]
 
 
@@ -48,9 +48,11 @@ def test_limits_are_in_force(stack: Stack) -> None:
         for line in stream:
             _, controllers, path = line.strip().split(":", 2)
             groups.update(dict.fromkeys(controllers.split(","), path))
+
     def value(controller: str, name: str) -> str:
         with open(f"/sys/fs/cgroup/{controller}{groups[controller]}/{name}", encoding="ascii") as stream:
             return stream.read().strip()
+
     assert value("memory", "memory.limit_in_bytes") == str(64 << 20)
     assert value("cpu", "cpu.cfs_quota_us") == "50000"
     assert value("pids", "pids.max") == "50"
@@ -78,7 +80,13 @@ def test_the_default_walls_stand(stack: Stack) -> None:
     assert stack.exec("a", "mount", "-t", "tmpfs", "none", "/mnt", ok=False).code != 0
     assert stack.exec("a", "unshare", "-m", "true", ok=False).code != 0
     assert stack.exec("a", "sh", "-c", "ls -l /proc/self/fd | wc -l").out.strip() == "5"
-    assert not stack.exec("a", "sh", "-c", "ls /root /home 2>/dev/null").out.strip().replace("/home:", "").replace("/root:", "").strip()
+    assert (
+        not stack.exec("a", "sh", "-c", "ls /root /home 2>/dev/null")
+        .out.strip()
+        .replace("/home:", "")
+        .replace("/root:", "")
+        .strip()
+    )
 
 
 def test_init_reaps_and_forwards(stack: Stack) -> None:
@@ -87,7 +95,10 @@ def test_init_reaps_and_forwards(stack: Stack) -> None:
           a: {image: localhost/host, command: sh -c "trap 'exit 9' TERM; (sleep 0.05 &) ; while :; do sleep 0.02; done", init: true}
     """)
     stack.run("up", "-d")
-    poll(lambda: "Z" not in stack.exec("a", "sh", "-c", "cat /proc/[0-9]*/stat | cut -d' ' -f3").out.split(), what="no zombies")
+    poll(
+        lambda: "Z" not in stack.exec("a", "sh", "-c", "cat /proc/[0-9]*/stat | cut -d' ' -f3").out.split(),
+        what="no zombies",
+    )
     stack.run("stop")
     assert stack.inspect("a-1")["State"]["ExitCode"] == 9
 

@@ -133,6 +133,6 @@ def _status(stack: Stack, old: list[int]) -> dict[str, int] | None:
     """The status of an engine that nobody asked to start."""
     try:
         status = stack.status()
-    except Exception:  # noqa: BLE001 - any failure means: not back yet
+    except Exception:
         return None
     return status if status["Pid"] not in old and status["Zygote"] not in old else None

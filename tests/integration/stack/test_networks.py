@@ -101,12 +101,18 @@ def test_a_published_port_answers_on_every_way_in_and_spreads_over_replicas(stac
     assert f"0.0.0.0:{port}->8000/tcp" in row["Ports"]
     gone = stack.inspect("web-2")["Config"]["Hostname"]
     stack.run("scale", "web=1")
-    assert {stack.http(port).split()[0] for _ in range(6)} == answers - {gone, *(answers - {stack.inspect("web-1")["Config"]["Hostname"]})}
+    assert {stack.http(port).split()[0] for _ in range(6)} == answers - {
+        gone,
+        *(answers - {stack.inspect("web-1")["Config"]["Hostname"]}),
+    }
 
 
 def test_a_udp_port_is_published(stack: Stack) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    stack.write("echo.py", "import socket\ns=socket.socket(2,2); s.bind(('',9000))\nwhile 1:\n d,a=s.recvfrom(999); s.sendto(d.upper(),a)\n")
+    stack.write(
+        "echo.py",
+        "import socket\ns=socket.socket(2,2); s.bind(('',9000))\nwhile 1:\n d,a=s.recvfrom(999); s.sendto(d.upper(),a)\n",
+    )
     stack.compose(f"""
         services:
           echo: {{image: localhost/host, command: python3 /echo.py, volumes: ["./echo.py:/echo.py:ro"], ports: ["127.0.0.1:{port}:9000/udp"]}}

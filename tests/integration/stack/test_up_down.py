@@ -102,7 +102,9 @@ def test_dry_run_tells_the_plan_and_changes_nothing(stack: Stack) -> None:
 
 
 def test_down_removes_named_volumes_only_when_asked(stack: Stack) -> None:
-    stack.compose(TWO.replace("init: true", "init: true\n        volumes: [data:/data]", 1) + "    volumes:\n      data:\n")
+    stack.compose(
+        TWO.replace("init: true", "init: true\n        volumes: [data:/data]", 1) + "    volumes:\n      data:\n"
+    )
     stack.run("up", "-d")
     stack.exec("web", "sh", "-c", "echo kept > /data/file")
     stack.run("down")

@@ -22,7 +22,10 @@ def test_a_new_named_volume_takes_the_images_content_and_keeps_its_own(stack: St
     assert "certs" in stack.exec("a", "ls", "/etc/ssl").out.split()
     stack.exec("a", "sh", "-c", "rm -r /etc/ssl/certs && touch /etc/ssl/mine")
     stack.run("up", "-d", "--force-recreate")
-    assert stack.exec("a", "ls", "/etc/ssl").out.split() == ["mine"] or "certs" not in stack.exec("a", "ls", "/etc/ssl").out
+    assert (
+        stack.exec("a", "ls", "/etc/ssl").out.split() == ["mine"]
+        or "certs" not in stack.exec("a", "ls", "/etc/ssl").out
+    )
 
 
 def test_binds_are_live_and_read_only_means_it(stack: Stack) -> None:
