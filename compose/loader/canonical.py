@@ -193,15 +193,12 @@ def _ports(run: Canonical, value: Any, path: Path, _node: Node[Transform], _mark
             made.add(item, mark)
             continue
         try:
-            ports = parse_port(sprint(item))
+            ports = parse_port(sprint(item), MAX_PORT + 1 - len(made))
         except ValueError as error:
             if run.lenient and isinstance(item, str):
                 return value
             run.fail(str(error), (*path, index), mark, "[[ip:][published:]]target[/protocol], ports from 0 to 65535")
             continue
-        if len(made) + len(ports) > MAX_PORT + 1:
-            run.fail(f"more than {MAX_PORT} ports", (*path, index), mark, "fewer ports: ranges add up")
-            break
         for port in ports:
             made.add(Map(port.items(), mark), mark)
     return made

@@ -63,10 +63,8 @@ def _integer(digits: str, text: str) -> int | float | str:
     prefixed = body[:2].lower() in ("0x", "0b", "0o")
     if len(body) > 300:  # int() of thousands of digits raises in Python
         return text if prefixed else _finite(digits, text)
-    if prefixed:
-        number = sign * int(body, 0)
-    else:
-        number = sign * int(body, 8 if len(body) > 1 and body[0] == "0" else 10)
+    octal = not prefixed and len(body) > 1 and body[0] == "0"
+    number = sign * int(body, 8 if octal else 0)
     if number in INT64 or 0 <= number < 2**64:
         return number
     return text if prefixed else _finite(digits, text)

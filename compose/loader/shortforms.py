@@ -18,10 +18,11 @@ _PROTOCOLS = ("tcp", "udp", "sctp")
 MAX_PORT = 65535
 
 
-def parse_port(text: str) -> list[dict[str, Any]]:
+def parse_port(text: str, limit: int = MAX_PORT + 1) -> list[dict[str, Any]]:
     """`[[ip:][published[-published]]:]target[-target][/protocol]` as one long form a target port.
 
-    A range of published ports for a single target stays a range. The order is that of the ports as text.
+    A range of published ports for a single target stays a range. The order is that of the ports as text. More than
+    `limit` are refused.
     """
     spec, _, rest = text.partition("/")
     protocol = rest.partition("/")[0].lower() if spec else ""
@@ -45,6 +46,8 @@ def parse_port(text: str) -> list[dict[str, Any]]:
     host_first, host_last = _range(published, "hostPort") if published else (0, 0)
     if published and last - first != host_last - host_first and last != first:
         raise ValueError(f"invalid ranges specified for container and host Ports: {target} and {published}")
+    if last - first >= limit:
+        raise ValueError(f"more than {MAX_PORT} ports: ranges add up")
     ports: list[dict[str, Any]] = []
     for offset in range(last - first + 1):
         port: dict[str, Any] = {"mode": "ingress"}

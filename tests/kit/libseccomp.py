@@ -17,7 +17,7 @@ _ACTIONS = {
     "SCMP_ACT_LOG": 0x7FFC0000,
     "SCMP_ACT_ALLOW": 0x7FFF0000,
 }
-_OPERATORS = {f"SCMP_CMP_{name}": 1 + index for index, name in enumerate("NE LT LE EQ GE GT MASKED_EQ".split())}  # noqa: SIM905
+_OPERATORS = {f"SCMP_CMP_{name}": 1 + index for index, name in enumerate("NE LT LE EQ GE GT MASKED_EQ".split())}
 _FLTATR_ACT_BADARCH = 2
 _KILL_PROCESS = 0x80000000
 

@@ -74,7 +74,10 @@ class Lab:
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
         for key in ("iptables", "ip6tables"):
-            with contextlib.suppress(FileNotFoundError), open(f"/proc/sys/net/bridge/bridge-nf-call-{key}", "w") as file:
+            with (
+                contextlib.suppress(FileNotFoundError),
+                open(f"/proc/sys/net/bridge/bridge-nf-call-{key}", "w") as file,
+            ):
                 file.write("1" if bridge_calls_iptables else "0")
         for key in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
             with open(f"/proc/sys/net/{key}", "w") as file:
@@ -212,7 +215,9 @@ class Lab:
             pass
         return probe
 
-    def reach_all(self, *wanted: tuple[Node | None, str, int], protocol: str = "tcp", patience: float = 0.6) -> list[str]:
+    def reach_all(
+        self, *wanted: tuple[Node | None, str, int], protocol: str = "tcp", patience: float = 0.6
+    ) -> list[str]:
         """The server names and client addresses that greet, BLOCKED where nothing comes within `patience` seconds."""
         probes = [self.start(node, address, port, protocol) for node, address, port in wanted]
         end = time.monotonic() + patience

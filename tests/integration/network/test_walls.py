@@ -289,5 +289,8 @@ def test_forwarding_that_is_not_ours_is_refused_on_request(plain_lab: Lab):
     assert lab.reach(lan, behind.address, 80) == f"behind {LAN_PEER}"
     lab.firewall.refuse_foreign(True)
     lab.firewall.apply()
-    assert lab.reach_all((lan, LAN_HOST, 8080), (web, LAN_PEER, 80), patience=5) == [f"web {LAN_PEER}", f"lan {LAN_HOST}"]
+    assert lab.reach_all((lan, LAN_HOST, 8080), (web, LAN_PEER, 80), patience=5) == [
+        f"web {LAN_PEER}",
+        f"lan {LAN_HOST}",
+    ]
     assert lab.reach(lan, behind.address, 80, patience=0.5) == BLOCKED

@@ -50,7 +50,7 @@ def process(*args, **more):
         "env": ENVIRONMENT,
         "cwd": "/",
         "user": {"uid": 0, "gid": 0},
-        "capabilities": {name: CAPABILITIES for name in ("bounding", "effective", "permitted")},
+        "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), CAPABILITIES),
         **more,
     }
 

@@ -106,5 +106,5 @@ def test_a_cpuset_is_filled_from_its_parents(manager):
     skipped = manager.create({"cpu": {"cpus": "0", "shares": 512}})
     if "cpuset.cpus" in skipped:
         pytest.skip("no cpuset controller")
-    child = subprocess.Popen(["nproc"], preexec_fn=manager.join, stdout=subprocess.PIPE)  # noqa: PLW1509 - single-threaded
+    child = subprocess.Popen(["nproc"], preexec_fn=manager.join, stdout=subprocess.PIPE)
     assert child.communicate(timeout=10)[0] == b"1\n"

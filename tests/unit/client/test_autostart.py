@@ -56,12 +56,12 @@ def spawn_instead(monkeypatch, tmp_path, program: str) -> None:
 
 
 def test_start_returns_as_soon_as_the_engine_says_it_listens(monkeypatch, tmp_path) -> None:
-    program = """
+    program = f"""
         import os, sys
-        assert sys.argv[1:] == ["--root", "{0}/data", "--run", "{0}/run", "--ready-fd", "3"], sys.argv
+        assert sys.argv[1:] == ["--root", "{tmp_path}/data", "--run", "{tmp_path}/run", "--ready-fd", "3"], sys.argv
         assert sorted(os.environ) == ["PATH", "PYTHONPATH"] or "LC_CTYPE" in os.environ, os.environ
         os.write(3, b"1")
-    """.format(tmp_path).replace("\n        ", "\n")
+    """.replace("\n        ", "\n")
     spawn_instead(monkeypatch, tmp_path, program)
     paths = Paths(root=str(tmp_path / "data"), run=str(tmp_path / "run"))
     began = time.monotonic()

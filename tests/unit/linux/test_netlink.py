@@ -9,11 +9,11 @@ import pytest
 from runtime.linux import conntrack, netlink, nfnetlink, rtnetlink
 
 pytest.importorskip("pyroute2")
-from pyroute2.netlink.nfnetlink import nfgen_msg  # noqa: E402
-from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_rule_msg  # noqa: E402
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg  # noqa: E402
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg  # noqa: E402
-from pyroute2.netlink.rtnl.rtmsg import rtmsg  # noqa: E402
+from pyroute2.netlink.nfnetlink import nfgen_msg
+from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_rule_msg
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 
 def decoded(kind: type, message: netlink.Message):

@@ -62,7 +62,7 @@ def test_a_record_ends_with_its_newline_or_is_partial_and_full(chunks):
         ([b"x" * 40000 + b"\n"], ["x" * LIMIT, "x" * LIMIT, "x" * (40000 - 2 * LIMIT) + "\n"]),
         ([b"x" * LIMIT + b"\n"], ["x" * LIMIT, "\n"]),
         ([b"a\n" + b"y" * LIMIT], ["a\n", "y" * LIMIT]),
-        (["a".encode() + "é".encode() * 8192 + b"\n"], ["a" + "é" * 8191, "é\n"]),
+        ([b"a" + "é".encode() * 8192 + b"\n"], ["a" + "é" * 8191, "é\n"]),
     ],
 )
 def test_lines_are_cut_as_docker_cuts_them(chunks, logs):
