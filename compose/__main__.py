@@ -1,6 +1,6 @@
 """Run the command line; the only place that turns errors into a message and an exit code.
 
-Nothing is imported here that a command may not need, and nothing at all for `--version`.
+The warm server runs it if there is one; else it runs here. Nothing is imported here that a command may not need.
 """
 
 from __future__ import annotations
@@ -19,6 +19,22 @@ REPORT_TO = "please report it with PYCOMPOSE_DEBUG=1 and what you did"
 
 def main() -> int:
     """The `pycompose` program: runs the process's arguments and returns the exit code. Never raises."""
+    from compose.cli.warm import front
+
+    arguments = sys.argv[1:]
+    code = front.run(arguments)
+    if code is not None:
+        return code
+    code = cold()
+    if code == 0:
+        from compose.cli.warm.start import start
+
+        start(arguments)
+    return code
+
+
+def cold() -> int:
+    """Run the process's arguments in this process and return the exit code. Never raises."""
     # read by typer when it is imported: its rich formatting costs 60 ms and more
     os.environ["TYPER_USE_RICH"] = "0"
     from compose.cli.console import from_process

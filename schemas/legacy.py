@@ -70,12 +70,9 @@ class _Pruner:
         if "items" in schema:
             made["items"] = self.node(schema["items"], f"{path}.[]")
         if path in self.types and "type" in made:
-            kept = self.types[path]
-            made["type"] = kept[0] if len(kept) == 1 else kept
+            made["type"] = _one_or_list(self.types[path])
         elif path in self.types and "oneOf" in made:
-            made["oneOf"] = [each for each in made["oneOf"] if each.get("type") in self.types[path]] or [
-                {"type": self.types[path]}
-            ]
+            made["oneOf"] = [narrow for each in made["oneOf"] if (narrow := _narrowed(each, self.types[path]))]
         return made
 
     def _known(self, properties: Schema, path: str) -> Schema:
@@ -102,3 +99,14 @@ class _Pruner:
         if part.get("type") != "object":
             return False
         return not part.get("properties") and not set(part.get("patternProperties", ())) - {"^x-"}
+
+
+def _narrowed(alternative: Schema, types: list[str]) -> Schema | None:
+    """The alternative with only these types, None if none is left."""
+    own = alternative.get("type", [])
+    kept = [name for name in ([own] if isinstance(own, str) else own) if name in types]
+    return {**alternative, "type": _one_or_list(kept)} if kept else None
+
+
+def _one_or_list(types: list[str]) -> str | list[str]:
+    return types[0] if len(types) == 1 else types

@@ -209,6 +209,7 @@ READERS: dict[str, Reader] = {
     "duration": _duration,
     "optional_duration": _duration,
     "mode": _mode,
+    "octal": _mode,
     "count": _count,
     "strings": _strings,
     "healthcheck_test": _test,

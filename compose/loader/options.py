@@ -32,5 +32,7 @@ class LoadOptions(Record):
     """Read `env_file` into `environment`; else the files stay named, as `config --hash` needs them."""
     conflicts: bool = True
     """Also refuse what each service may have but not all of them: host ports, addresses, names."""
+    trace: bool = False
+    """Keep every document as it was written, for `explain`."""
     schema: str = ""
     """Validate strictly against this version of the format (`3.8`) instead of the specification."""

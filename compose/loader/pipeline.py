@@ -25,7 +25,7 @@ from compose.loader.report import Report
 from compose.loader.resolve_paths import Base, resolve_paths
 from compose.loader.scope import Scope, Shared
 from compose.loader.sources import Sources, find, normalize_name
-from compose.loader.tree import Map, Path, Seq, plain
+from compose.loader.tree import Map, Path, Seq, clone, plain
 from compose.loader.unicity import enforce
 from compose.loader.validate import validate
 from compose.loader.values import check_values, resolve_contents
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 
 def _interpolate(document: Document) -> None:
+    if document.scope.shared.options.trace:
+        document.scope.shared.written.append(clone(document.tree))
     if document.scope.shared.options.interpolate:
         interpolate(document.tree, document.scope.environment, document.scope.report)
 
@@ -58,7 +60,7 @@ def _unique(document: Document) -> None:
 def _schema(document: Document) -> None:
     if document.scope.only_merge:
         return
-    if "version" in document.project:
+    if "version" in document.project and not document.scope.shared.options.schema:
         document.scope.report.warn(
             f"{document.file}: the attribute `version` is obsolete, it will be ignored, please remove it to avoid"
             " potential confusion"
@@ -81,8 +83,23 @@ def _omit_empty(document: Document) -> None:
             dns.marks = [mark for _, mark in kept]
 
 
+def _legacy_schema(document: Document) -> None:
+    """Each file by itself must be of the version that was asked for; what extends and includes add is not its own."""
+    version = document.scope.shared.options.schema
+    if not version or document.scope.only_merge:
+        return
+    try:
+        schema = schemas.load(version)
+    except KeyError:
+        raise SchemaError(
+            Problem(f"there is no schema {version}", expected="compose-spec, 2.0 to 2.4, or 3.0 to 3.13")
+        ) from None
+    validate(document.tree, schema, document.scope.report)
+
+
 DOCUMENT_PHASES = (
     _interpolate,
+    _legacy_schema,
     apply_extends,
     _resets,
     apply_include,
@@ -189,6 +206,8 @@ class Loaded(NamedTuple):
     sources: Sources
     report: Report
     files: Files
+    written: list[Map]
+    """With `trace`: every document as it was written."""
 
 
 def load_model(options: LoadOptions) -> Loaded:
@@ -216,7 +235,7 @@ def load_model(options: LoadOptions) -> Loaded:
     if options.normalize:
         tree["name"] = name
         normalize(tree, name, environment)
-    return Loaded(tree, sources, report, files)
+    return Loaded(tree, sources, report, files, shared.written)
 
 
 def load(options: LoadOptions) -> Project:

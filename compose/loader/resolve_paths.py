@@ -78,7 +78,17 @@ def _maybe_unix(base: Base, value: Any) -> Any:
 
 def _watched(base: Base, value: Any) -> Any:
     resolved = _path(base, value)
-    return os.path.realpath(resolved) if isinstance(resolved, str) and os.path.islink(resolved) else resolved
+    return _follow(resolved) if isinstance(resolved, str) else resolved
+
+
+def _follow(path: str) -> str:
+    """The path with its first symbolic link resolved: changes are reported for the real files."""
+    way = "/" if path.startswith("/") else ""
+    for part in path.split("/"):
+        way = os.path.join(way, part)
+        if part and os.path.islink(way):
+            return path.replace(way, os.path.realpath(way), 1)
+    return path
 
 
 def _mount(base: Base, value: Any) -> Any:

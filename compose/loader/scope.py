@@ -27,6 +27,8 @@ class Shared:
         self.files = files
         self.report = report
         self.parsed: dict[str, list[tuple[Map, tuple[Path, ...]]]] = {}
+        self.written: list[Map] = []
+        """With `trace`: the documents before anything was done to them, in the order they were laid over each other."""
         self.extended: dict[tuple[str, str], tuple[Map, tuple[Path, ...]]] = {}
 
 

@@ -115,10 +115,18 @@ def find_mark(tree: Any, path: Path) -> SourceMark | None:
             found = tree.marks.get(part) or found
         elif isinstance(tree, Seq) and isinstance(part, int) and part < len(tree):
             found = tree.marks[part] or found
+        elif isinstance(tree, Seq) and isinstance(part, str):
+            return line_mark(tree, part) or found
         else:
             break
         tree = tree[part]
     return found
+
+
+def line_mark(lines: Seq, key: str) -> SourceMark | None:
+    """Where a key of a mapping written as `key=value` lines is; the last line counts."""
+    found = [mark for item, mark in lines.marked() if isinstance(item, str) and item.partition("=")[0] == key]
+    return found[-1] if found else None
 
 
 class Node(Generic[T]):

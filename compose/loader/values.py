@@ -106,6 +106,12 @@ def _has_target(what: str) -> Check:
     return check
 
 
+def _exposed(report: Report, value: Any, path: Path, mark: SourceMark | None) -> None:
+    if isinstance(value, float):
+        text = f"{path_text(path)}: unsupported expose value {value}"
+        report.add(SchemaError, text, path, mark, expected="port[-port][/protocol]")
+
+
 CHECKS: Table[Check] = Table(
     {
         "volumes.*": _external_volume,
@@ -113,6 +119,7 @@ CHECKS: Table[Check] = Table(
         "secrets.*": _one_of("file", "environment"),
         "services.*.ports.[]": _port,
         "services.*.volumes.[]": _volume,
+        "services.*.expose.[]": _exposed,
         "services.*.devices.[]": _has_target("device"),
         "services.*.develop.watch.[].path": _not_blank,
         "services.*.deploy.resources.reservations.devices.[]": _device_request,

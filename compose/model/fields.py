@@ -84,6 +84,11 @@ def file_mode() -> Any:
     return _spec(None, Codec("mode"))
 
 
+def octal() -> Any:
+    """Permission bits; a string in the file is an octal number; 0 means absent."""
+    return _spec(0, Codec("octal"))
+
+
 def strings() -> Any:
     """A tuple of strings; empty means absent."""
     return _spec((), Codec("strings"))

@@ -159,6 +159,7 @@ WRITERS: dict[str, Writer] = {
     "duration": _duration,
     "optional_duration": _optional_duration,
     "mode": _mode,
+    "octal": _same,
     "strings": _list,
     "healthcheck_test": _list,
     "command": _command,
@@ -175,7 +176,7 @@ WRITERS: dict[str, Writer] = {
     "silent_mapping": _never,
 }
 _EMPTY_IS_ABSENT = frozenset(
-    ("text", "flag", "number", "count", "float", "size", "duration", "strings", "healthcheck_test", "mapping",
+    ("text", "flag", "number", "octal", "count", "float", "size", "duration", "strings", "healthcheck_test", "mapping",
      "environment", "multi_options", "hosts", "ssh", "embedded", "nested_list", "nested_map")
 )  # fmt: skip
 

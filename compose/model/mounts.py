@@ -31,7 +31,7 @@ class ServiceVolumeTmpfs(Record):
     """Options of a tmpfs: `size` in bytes, `mode` as permission bits."""
 
     size: int = fields.size()
-    mode: int = fields.integer()
+    mode: int = fields.octal()
     extensions: dict[str, Any] = fields.extensions()
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from compose.reconcile.instance import Instance
     from runtime.wire.containers import HostConfig, RestartPolicy
 
+__all__ = ["host_config", "restart_policy", "seccomp_path", "security", "volumes_from"]
+
 VALUES = (
     ("ReadonlyRootfs", "read_only"),
     ("Privileged", "privileged"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compose.errors import ComposeError, UsageError
-from compose.reconcile.instance import seccomp_path
 from compose.reconcile.desired import images
-from compose.reconcile.instance import image_name
+from compose.reconcile.instance import image_name, seccomp_path
 from compose.reconcile.planner import up as plan_up
 from compose.usecases.execute import execute
 from compose.usecases.observe import observe

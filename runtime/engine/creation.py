@@ -66,7 +66,7 @@ def new_record(engine: Engine, args: dict[str, Any]) -> ContainerRecord:
         dependencies=args.get("Dependencies") or [],
         port_group=args.get("PortGroup") or "",
         mounts=resolved.points,
-        oci_mounts=[mount for mount in resolved.mounts if mount["type"] != "tmpfs"],
+        oci_mounts=resolved.mounts,
         anonymous_volumes=resolved.anonymous,
     )
     folder = engine.paths.container(record.id)

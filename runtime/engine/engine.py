@@ -126,6 +126,10 @@ class Engine:
             self._names.pop(record.name)
         self.sandboxes.forget(container)
         self.store.discard(self.paths.container(record.id))
+        try:
+            os.rmdir(self.paths.container_run(record.id))
+        except OSError:
+            pass  # never started, or its shim is about to take its sockets along
         for name in record.anonymous_volumes if volumes else ():
             if not self.volume_users(name):
                 self.volumes.remove(name)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import InvalidParameter, NotSupported
-from runtime.volumes import tmpfs
 from runtime.volumes.bindspec import PROPAGATIONS, clean_target, propagation, split
 from runtime.volumes.store import ANONYMOUS_LABEL, VolumeInspect, check_name, check_options, driver_mount
 from runtime.wire.containers import MountPoint
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.wire.containers import HostConfig, Mount
 
 _KINDS: Final = ("bind", "volume", "tmpfs", "image")
+_TMPFS_DEFAULTS: Final = ("noexec", "nosuid", "nodev")
 
 
 def _no_images(reference: str) -> list[str]:
@@ -50,7 +50,11 @@ class Resolved:
     """What a container's mounts come to; all of it JSON."""
 
     mounts: list[dict[str, Any]]
-    """OCI mounts, parents before children, with the private keys `x-copy-up`, `x-subpath`, `x-create`."""
+    """OCI mounts, parents before children, with the private keys `x-copy-up`, `x-subpath`, `x-create`.
+
+    Without the tmpfs of HostConfig itself, whose options the spec generator reads there; a volume whose driver says
+    tmpfs, and one of another container, are among them.
+    """
     points: list[MountPoint]
     """For inspect, in the same order; without HostConfig.Tmpfs, as Docker."""
     create: list[dict[str, Any]]
@@ -73,6 +77,8 @@ class _Item:
     driver: dict[str, Any] | None = None
     layers: list[str] = field(default_factory=list)
     listed: bool = True
+    generated: bool = False
+    """Whether the spec generator makes the mount from HostConfig."""
 
 
 def resolve(
@@ -121,7 +127,7 @@ class _Resolver:
             point["RW"] = bool(point.get("RW", True)) and mode != "ro"
             item = _Item(point=point, copy=False)
             if point.get("Type") == "tmpfs":
-                item.options = list(tmpfs.DEFAULTS)
+                item.options = [*_TMPFS_DEFAULTS, *([] if point["RW"] else ["ro"])]
             elif point.get("Type") == "volume":
                 item.driver = self._driver(point["Name"])
             elif point.get("Type") == "image":
@@ -158,17 +164,15 @@ class _Resolver:
         elif kind == "tmpfs":
             if mount.get("Source"):
                 raise InvalidParameter('invalid mount config for type "tmpfs": field Source must not be specified')
-            options = tmpfs.from_options(dict(mount.get("TmpfsOptions") or {}), read_only=not writable)
-            point = MountPoint(Type="tmpfs", Source="", Destination=target, Mode="", RW=writable, Propagation="")
-            self._add(_Item(point=point, options=options))
+            self._add(self._typed_tmpfs(mount, target, writable))
         else:
             self._add(self._image(mount, target))
 
     def tmpfs_text(self, target: str, text: str) -> None:
         target = clean_target("tmpfs", target)
-        options = tmpfs.from_text(text)
-        point = MountPoint(Type="tmpfs", Source="", Destination=target, Mode="", RW="ro" not in options)
-        self._add(_Item(point=point, options=options, listed=False))
+        writable = "ro" not in text.split(",")
+        point = MountPoint(Type="tmpfs", Source="", Destination=target, Mode="", RW=writable)
+        self._add(_Item(point=point, listed=False, generated=True))
 
     def image_volume(self, target: str) -> None:
         target = clean_target("volume", target)
@@ -180,7 +184,7 @@ class _Resolver:
         items = sorted(self._items.values(), key=lambda item: item.point["Destination"].count("/"))
         wanted = {item.point.get("Propagation", "").removeprefix("r") for item in items}
         return Resolved(
-            mounts=[self._oci(item) for item in items],
+            mounts=[self._oci(item) for item in items if not item.generated],
             points=[item.point for item in items if item.listed],
             create=list(self._create.values()),
             directories=self._directories,
@@ -225,6 +229,14 @@ class _Resolver:
         if not writable and options.get("ReadOnlyNonRecursive"):
             item.options.append("ro")
         return item
+
+    def _typed_tmpfs(self, mount: Mount, target: str, writable: bool) -> _Item:
+        options = mount.get("TmpfsOptions") or {}
+        size, mode = int(options.get("SizeBytes") or 0), int(options.get("Mode") or 0)
+        if size < 0 or not 0 <= mode <= 0o7777:
+            raise InvalidParameter(f'invalid mount config for type "tmpfs": size {size} or mode {mode:o} out of range')
+        point = MountPoint(Type="tmpfs", Source="", Destination=target, Mode="", RW=writable, Propagation="")
+        return _Item(point=point, generated=True)
 
     def _typed_volume(self, mount: Mount, target: str, writable: bool) -> _Item:
         options = dict(mount.get("VolumeOptions") or {})
@@ -294,6 +306,8 @@ class _Resolver:
         point = MountPoint(Type="image", Source=reference, Destination=target, Mode="", RW=False, Propagation="")
         subpath = str((dict(mount).get("ImageOptions") or {}).get("Subpath") or "")  # type: ignore[attr-defined]
         layers = self._facts.image_layers(reference)
+        if not layers:
+            raise NotSupported(f"mount {target}: image {reference} has no layers of its own to mount")
         if subpath and len(layers) > 1:
             raise NotSupported(f"mount {target}: a subpath of image {reference}, which has several layers")
         if subpath:

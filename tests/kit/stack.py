@@ -75,6 +75,7 @@ class Stack:
             "PYTHONPATH": str(REPOSITORY),
             "PYCOMPOSE_ROOT": str(self.root),
             "COMPOSE_PROJECT_NAME": self.project,
+            "PYCOMPOSE_WARM": "0",
             **self.environment,
         }
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import schemas
+import schemas.legacy
 from compose.errors import LoadError
 from compose.loader.environment import Environment
 from compose.loader.interpolate import interpolate
@@ -83,3 +84,47 @@ def test_both_refuse(text: str) -> None:
     report = Report()
     validate(root, schema, report)
     assert len(report.problems) == 1
+
+
+@pytest.mark.parametrize("version", schemas.legacy.VERSIONS)
+def test_every_legacy_schema_is_a_valid_one(version: str) -> None:
+    schema = schemas.load(version)
+    jsonschema.Draft7Validator.check_schema(schema)
+    assert "$ref" not in str(schema)
+
+
+LEGACY = {
+    # attribute of a service: versions that know it, one that does not
+    "depends_on: {b: {condition: service_healthy}}": (("2.1", "2.4"), "3.8"),
+    "extends: b": (("2.0", "2.4"), "3.0"),
+    "init: true": (("2.2", "3.7", "3.13"), "3.6"),
+    "deploy: {replicas: 2}": (("3.0", "3.13"), "2.4"),
+    "secrets: [s]": (("3.1", "3.8"), "3.0"),
+    "configs: [c]": (("3.3", "3.8"), "3.2"),
+    "ports: [{target: 80, published: 80}]": (("3.2", "3.13"), "3.1"),
+    "volumes: [{type: bind, source: /a, target: /b}]": (("2.3", "3.2"), "3.1"),
+    "mem_limit: 5m": (("2.0", "2.4"), "3.8"),
+    "scale: 2": (("2.2", "2.4"), "3.8"),
+    "build: {context: ., target: t}": (("2.3", "3.4"), "3.3"),
+    "healthcheck: {test: x, start_period: 5s}": (("2.3", "3.4"), "3.3"),
+    "profiles: [p]": ((), "3.8"),
+    "x-foo: 1": (("2.4", "3.7"), "3.6"),
+}
+
+
+@pytest.mark.parametrize("attribute", sorted(LEGACY))
+def test_legacy_versions_know_their_attributes_only(attribute: str) -> None:
+    known, unknown = LEGACY[attribute]
+    for version in (*known, unknown):
+        text = f"version: '{version}'\nservices:\n  a:\n    image: x\n    {attribute}\n  b: {{image: y}}\n"
+        root = read(text, "f")[0].root
+        library = jsonschema.Draft7Validator(schemas.load(version)).is_valid(plain(root))
+        report = Report()
+        validate(root, schemas.load(version), report)
+        assert library == (not report.problems) == (version in known), version
+
+
+def test_a_file_of_an_old_version_must_name_it_from_3_on() -> None:
+    report = Report()
+    validate(read("services: {a: {image: x}}", "f")[0].root, schemas.load("3.8"), report)
+    assert "missing property 'version'" in str(report.problems[0][1])

@@ -41,7 +41,7 @@ def facts() -> Facts:
         mountpoint=lambda name: f"/v/{name}/_data",
         path_kind=lambda path: PATHS.get(path, ""),
         new_name=lambda: next(names),
-        image_layers=lambda reference: ["/l/2", "/l/1"] if reference == "two" else ["/l/1"],
+        image_layers=lambda reference: {"two": ["/l/2", "/l/1"], "one": ["/l/1"]}.get(reference, []),
         driver_mount=lambda found: (
             None
             if not found["Options"]
@@ -170,28 +170,29 @@ def test_a_subpath_is_resolved_by_whoever_mounts() -> None:
             run(Mounts=[mount | {"VolumeOptions": {"Subpath": subpath}}])
 
 
-def test_tmpfs_is_safe_unless_told_otherwise() -> None:
-    resolved = run(Tmpfs={"/run": "", "/x": "exec,size=64m,size=1m"})
-    assert [mount["options"] for mount in resolved.mounts] == [
-        ["noexec", "nosuid", "nodev", "rprivate"],
-        ["nosuid", "nodev", "exec", "size=1m", "rprivate"],
-    ]
-    assert resolved.points == []
-    with pytest.raises(InvalidParameter, match=r'invalid tmpfs option \["lowerdir=/"\]'):
-        run(Tmpfs={"/x": "lowerdir=/"})
-
-
-def test_a_typed_tmpfs_has_size_and_mode() -> None:
+def test_tmpfs_of_the_container_itself_is_left_to_the_spec_but_keeps_its_place() -> None:
     mount = {"Type": "tmpfs", "Target": "/t", "ReadOnly": True, "TmpfsOptions": {"SizeBytes": 1000, "Mode": 0o1770}}
-    assert only(run(Mounts=[mount]))["options"] == [
-        "noexec", "nosuid", "nodev", "ro", "size=1000", "mode=1770", "rprivate",
-    ]  # fmt: skip
-    with pytest.raises(InvalidParameter, match="Source must not be specified"):
-        run(Mounts=[mount | {"Source": "x"}])
+    resolved = run(("/t", "/run"), Tmpfs={"/run": "ro"}, Mounts=[mount])
+    assert resolved.mounts == []
+    assert [(point["Type"], point["Destination"], point["RW"]) for point in resolved.points] == [("tmpfs", "/t", False)]
+    assert resolved.create == []
+
+
+@pytest.mark.parametrize("options", [{"SizeBytes": -1}, {"Mode": 0o10000}, {"Mode": -1}])
+def test_a_tmpfs_out_of_range_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(InvalidParameter, match="out of range"):
+        run(Mounts=[{"Type": "tmpfs", "Target": "/t", "TmpfsOptions": options}])
+
+
+def test_another_container_s_tmpfs_comes_with_safe_options() -> None:
+    point: MountPoint = {"Type": "tmpfs", "Source": "", "Destination": "/t", "RW": True}
+    for mode, access in (("", []), ("ro", ["ro"])):
+        [mount] = resolve(HostConfig(), (), facts(), volumes_from=[([point], mode)]).mounts
+        assert (mount["type"], mount["options"]) == ("tmpfs", ["noexec", "nosuid", "nodev", *access, "rprivate"])
 
 
 def test_parents_are_mounted_before_children() -> None:
-    resolved = run(("/a/b/c",), Binds=["/src:/a/b"], Tmpfs={"/a": "", "/a/b/c/d": ""})
+    resolved = run(("/a/b/c",), Binds=["data:/a/b/c/d", "/src:/a/b", "/src:/a"])
     assert [mount["destination"] for mount in resolved.mounts] == ["/a", "/a/b", "/a/b/c", "/a/b/c/d"]
 
 
@@ -243,6 +244,8 @@ def test_an_image_is_mounted_read_only() -> None:
     assert (two["type"], two["options"]) == ("overlay", ["ro", "lowerdir=/l/2:/l/1"])
     with pytest.raises(NotSupported):
         run(Mounts=[{"Type": "image", "Source": "two", "Target": "/i", "ImageOptions": {"Subpath": "x"}}])
+    with pytest.raises(NotSupported, match="no layers of its own"):
+        run(Mounts=[{"Type": "image", "Source": "none", "Target": "/i"}])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The warm command line: a process with everything imported that forks for each command."""
