@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from errno import ELOOP, ENOENT
@@ -107,13 +108,12 @@ def test_a_directory_that_is_swapped_all_the_time_never_leads_outside(root: int,
     (tmp_path / "root/a").mkdir()
     (tmp_path / "spare").symlink_to(tmp_path / "outside")
     stop = threading.Event()
+    exchange = ctypes.CDLL(None).renameat2
+    link, directory = os.fsencode(tmp_path / "spare"), os.fsencode(tmp_path / "root/a")
 
     def swap() -> None:
         while not stop.is_set():
-            os.rename(tmp_path / "root/a", tmp_path / "kept")
-            os.rename(tmp_path / "spare", tmp_path / "root/a")
-            os.rename(tmp_path / "root/a", tmp_path / "spare")
-            os.rename(tmp_path / "kept", tmp_path / "root/a")
+            exchange(-100, link, -100, directory, 2)
 
     racer = threading.Thread(target=swap)
     racer.start()
