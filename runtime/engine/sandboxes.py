@@ -75,10 +75,11 @@ class Sandboxes:
         sandbox = self._sandboxes.get(container.record.id)
         if sandbox is None:
             return
-        for index, name in enumerate(self._in_order(container)):
-            network = self.engine.networks.get(name)
+        networks = [self.engine.networks.get(name) for name in self._in_order(container)]
+        outward = next((network.id for network in networks if not network.internal), "")
+        for index, network in enumerate(networks):
             if network.id not in sandbox.wired:
-                self._plug(container, sandbox, network, f"eth{index}", default=index == 0)
+                self._plug(container, sandbox, network, f"eth{index}", default=network.id == outward)
         self.engine.names.update(container)
 
     async def adopt(self, container: Container, run: Run) -> None:

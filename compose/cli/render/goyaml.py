@@ -1,0 +1,155 @@
+"""Write data as the YAML that Compose's Go library writes: same indentation, same quotes, same order of keys.
+
+Which texts may stand without quotes is decided by PyYAML's emitter, a port of the same C library; which ones would be
+read as something else than text is decided here, by the rules of Go's yaml.v3.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cmp_to_key
+from typing import Any
+
+import yaml
+
+TEXT_TAG = "tag:yaml.org,2002:str"
+NEVER_FOLD = 1 << 30
+EXPONENT_FROM = 6
+NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+BOOLEANS = frozenset(
+    word
+    for base in ("true", "false", "y", "n", "yes", "no", "on", "off")
+    for word in (base, base.capitalize(), base.upper())
+)
+SPECIAL_FLOATS = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
+BASED = re.compile(r"[-+]?0(b[01_]+|o?[0-7_]+|x[0-9a-fA-F_]+)")
+SEPARATED = re.compile(r"[-+]?\d[\d_]*")
+BASE_60 = re.compile(r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?")
+TIMESTAMP = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ]\s*\d\d?:\d\d?:\d\d?(\.\d*)?\s*(Z|[-+]\d\d?(:?\d\d)?)?)?")
+
+
+class _Dumper(yaml.Dumper):
+    """Lists are indented below their key; nothing is guessed about plain text, nothing folded."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - a class attribute of PyYAML
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def analyze_scalar(self, scalar: str) -> Any:
+        """The C library's analysis, but Go's has nothing against tabs in blocks and knows no character past U+FFFF."""
+        analysis = super().analyze_scalar(scalar.replace("\t", "_"))
+        analysis.scalar = scalar
+        if "\t" in scalar:
+            analysis.allow_flow_plain = analysis.allow_block_plain = analysis.allow_single_quoted = False
+        if scalar and max(scalar) > "\uffff":
+            analysis.allow_flow_plain = analysis.allow_block_plain = False
+            analysis.allow_single_quoted = analysis.allow_block = False
+        return analysis
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump(data: Any, *, sort: bool = False) -> str:
+    """The data as a YAML document. Keys of objects stay in their order; maps, and with `sort` everything, in Go's."""
+    text: str = yaml.dump(
+        _ordered(data, sort=sort),
+        Dumper=_Dumper,
+        indent=2,
+        width=NEVER_FOLD,
+        allow_unicode=True,
+        sort_keys=False,
+        default_flow_style=False,
+    )
+    return text
+
+
+def compare_keys(one: str, other: str) -> int:
+    """Go's order of map keys: digits by value, letters after everything else."""
+    digits = False
+    for at, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a == b:
+            digits = a.isdigit()
+            continue
+        if a.isalpha() and b.isalpha():
+            return -1 if a < b else 1
+        if a.isalpha() or b.isalpha():
+            return -1 if (a.isalpha() if digits else b.isalpha()) else 1
+        # a zero behind other digits of the same number is one of its digits, not a leading one
+        inside = "0" in (a, b) and bool(_digits_before(one, at).lstrip("0"))
+        ours, theirs = _digits_from(one, at), _digits_from(other, at)
+        ranks = [(int(f"{int(inside)}{text}"), len(text), first) for text, first in ((ours, a), (theirs, b))]
+        return -1 if ranks[0] < ranks[1] else 1
+    return len(one) - len(other)
+
+
+def _digits_before(text: str, at: int) -> str:
+    return text[len(text[:at].rstrip("0123456789")) : at]
+
+
+def _digits_from(text: str, at: int) -> str:
+    rest = text[at:]
+    return rest[: len(rest) - len(rest.lstrip("0123456789"))]
+
+
+def _ordered(data: Any, *, sort: bool) -> Any:
+    """Maps cannot be told from objects any more, but came in alphabetical order; extensions are maps throughout."""
+    if isinstance(data, (list, tuple)):
+        return [_ordered(item, sort=sort) for item in data]
+    if not isinstance(data, dict):
+        return data
+    keys = list(data)
+    if sort or keys == sorted(keys, key=str):
+        keys.sort(key=cmp_to_key(lambda a, b: compare_keys(str(a), str(b))))
+    return {key: _ordered(data[key], sort=sort or str(key).startswith("x-")) for key in keys}
+
+
+def reads_as_text(text: str) -> bool:
+    """Whether the text, without quotes, is read as text and not as a number, a boolean, a time or nothing."""
+    if text in NULLS or text in BOOLEANS or text == "<<" or SPECIAL_FLOATS.fullmatch(text):
+        return False
+    if text[0] not in "+-.0123456789":
+        return True
+    patterns = (NUMBER, BASED, SEPARATED, BASE_60, TIMESTAMP)
+    return not any(pattern.fullmatch(text) for pattern in patterns)
+
+
+def _text(dumper: yaml.Dumper, text: str) -> yaml.Node:
+    if "\n" in text:
+        style = "|"
+    elif reads_as_text(text):
+        style = ""
+    else:
+        style = '"'
+    return dumper.represent_scalar(TEXT_TAG, text, style=style)
+
+
+def _plain(dumper: yaml.Dumper, value: object) -> yaml.Node:
+    return dumper.represent_scalar(TEXT_TAG, str(value))
+
+
+def go_float(value: float) -> str:
+    """The shortest text that reads back as the number, with an exponent from a million on (Go's %g)."""
+    if math.isinf(value) or math.isnan(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    mantissa, _, exponent = f"{value:e}".partition("e")
+    if value and not -4 <= int(exponent) < EXPONENT_FROM:
+        mantissa, _, exponent = _scientific(value).partition("e")
+        return f"{mantissa}e{int(exponent):+03d}"
+    return repr(value).removesuffix(".0")
+
+
+def _scientific(value: float) -> str:
+    """As few digits as tell the number apart."""
+    return next(text for digits in range(17) if float(text := f"{value:.{digits}e}") == value)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(int, _plain)
+_Dumper.add_representer(float, lambda dumper, value: _plain(dumper, go_float(value)))
+_Dumper.add_representer(bool, lambda dumper, value: _plain(dumper, "true" if value else "false"))
+_Dumper.add_representer(type(None), lambda dumper, _: _plain(dumper, "null"))
+_Dumper.add_representer(tuple, lambda dumper, value: dumper.represent_list(value))

@@ -1,0 +1,126 @@
+"""Tell what a project comes to: the whole model as data, or one aspect of it; needs no engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compose.model.confighash import service_hash
+from compose.model.marshal import escape_dollars, project_tree
+from compose.model.record import Record
+from compose.reconcile.instance import image_name
+from compose.usecases.projects import load_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compose.loader.explain import Explanation
+    from compose.loader.options import LoadOptions
+    from compose.loader.template import Variable
+    from compose.model.project import Project
+    from compose.usecases.projects import ProjectRequest
+
+
+class ConfigRequest(Record):
+    """What of the loading is left out, and which services are shown."""
+
+    services: tuple[str, ...] = ()
+    interpolate: bool = True
+    normalize: bool = True
+    resolve_paths: bool = True
+    consistency: bool = True
+    resolve_environment: bool = True
+
+
+class Config:
+    """A project as `config` sees it. Every method loads what it needs and raises LoadError and NoSuchService."""
+
+    def __init__(self, project: ProjectRequest, request: ConfigRequest) -> None:
+        self._project = project
+        self._request = request
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether `model` gives the objects of the model; else it is maps, of which the order says nothing."""
+        return bool(self._request.interpolate)
+
+    def model(self, *, json: bool) -> dict[str, Any]:
+        """The canonical model as data; dollars are doubled unless variables were left alone."""
+        if not self._request.interpolate:
+            from compose.loader.pipeline import model_tree
+
+            return model_tree(self._options())
+        tree: dict[str, Any] = escape_dollars(project_tree(self._load(self._request.services), json=json))
+        return tree
+
+    def services(self) -> list[str]:
+        """Names of the enabled services, what is depended on first."""
+        if not self._request.interpolate:
+            return sorted(self.model(json=False).get("services") or {})
+        from compose.graph import DependencyGraph
+
+        return list(DependencyGraph.of(self._load().services).order())
+
+    def volumes(self) -> list[str]:
+        """Keys of the volumes in use."""
+        return sorted(self._load().volumes)
+
+    def networks(self) -> list[str]:
+        """Keys of the networks in use."""
+        return sorted(self._load().networks)
+
+    def models(self) -> list[str]:
+        """The models in use."""
+        return [model.model for _, model in sorted(self._load().models.items()) if model.model]
+
+    def profiles(self) -> list[str]:
+        """All profiles that services mention."""
+        found = self._load(self._request.services).all_services.values()
+        return sorted({profile for service in found for profile in service.profiles})
+
+    def images(self) -> list[str]:
+        """The image of each service."""
+        project = self._load(self._request.services)
+        return [image_name(project.name, service) for service in project.services.values()]
+
+    def hashes(self, wanted: Sequence[str]) -> list[tuple[str, str]]:
+        """Names and configuration hashes of some services, or of all."""
+        request = self._request.replace(resolve_environment=False)
+        project = Config(self._project, request)._load()  # noqa: SLF001 - another load of the same kind
+        names = sorted(wanted or project.services)
+        return [(name, service_hash(project.service(name))) for name in names]
+
+    def variables(self) -> dict[str, Variable]:
+        """The variables that the files mention."""
+        from compose.loader.variables import variables
+
+        return variables(self._options())
+
+    def environment(self) -> list[str]:
+        """The variables that the files are interpolated with, as `NAME=value`."""
+        return [f"{name}={value}" for name, value in sorted(self._load().environment.items())]
+
+    def explain(self, path: str) -> Explanation:
+        """Where a value of the model came from. Raises ComposeError if there is none at the path."""
+        from compose.loader.explain import explain
+
+        return explain(self._options(), path)
+
+    def _load(self, services: Sequence[str] = ()) -> Project:
+        from compose.loader.pipeline import load
+
+        project = load(self._options())
+        for warning in project.warnings:
+            if self._project.warn is not None:
+                self._project.warn(warning)
+        project = project.with_enabled(services).with_selected(services) if services else project
+        return project if self._project.all_resources else project.without_unused_resources()
+
+    def _options(self) -> LoadOptions:
+        request = self._request
+        return load_options(self._project).replace(
+            interpolate=request.interpolate,
+            normalize=request.normalize,
+            resolve_paths=request.resolve_paths,
+            consistency=request.consistency,
+            resolve_environment=request.resolve_environment,
+        )
