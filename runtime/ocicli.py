@@ -6,25 +6,23 @@ Whatever enters a container runs from a sealed copy of the interpreter: the one 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.errors import EngineError, InvalidParameter
-from runtime.linux import atomicfile
+from runtime.errors import EngineError, InvalidParameter, NotFound
+from runtime.linux import atomicfile, signalnames
 from runtime.linux.syscalls import KERNEL
+from runtime.oci import capabilities, commandline, foreground, hooks, lifecycle, mountopts, namespaces, shape, state
 from runtime.oci import create as creation
-from runtime.oci import foreground, hooks, lifecycle, mountopts, namespaces, state
-from runtime.oci.capabilities import NAMES
 from runtime.oci.messages import ENGINE_FAILED, StartError
 from runtime.shim import launch
-from runtime.shim.execsession import signal_number
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
 _ENTERING: Final = ("create", "run", "exec")
@@ -38,9 +36,10 @@ _FIRST_KEPT: Final = 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the exit status is the container's for a foreground run or exec, else 0 or 1."""
     words = list(sys.argv[1:] if argv is None else argv)
-    options = _parser().parse_args(words)
+    options = commandline.parser(f"pycompose-oci {VERSION}\nspec: {hooks.OCI_VERSION}").parse_args(words)
     try:
         if options.verb in _ENTERING:
+            _check_preserved(options.preserve_fds)
             _enter_sealed_copy(words)
         return _VERBS[options.verb](options)
     except StartError as error:
@@ -53,6 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1
 
 
+def _check_preserved(count: int) -> None:
+    """Each must be the caller's: a number that is free now would become one of our own, leading out of the container."""
+    for fd in range(_FIRST_KEPT, _FIRST_KEPT + count):
+        try:
+            os.fstat(fd)
+        except OSError as error:
+            raise InvalidParameter(f"preserve-fds {count}: descriptor {fd} is not open") from error
+
+
 def _enter_sealed_copy(words: list[str]) -> None:
     if os.environ.pop(_SEALED, ""):
         return
@@ -60,65 +68,6 @@ def _enter_sealed_copy(words: list[str]) -> None:
     copy = launch.sealed_copy(executable)
     argv = [executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM, launch.package_root(), *words]
     os.execve(f"/proc/self/fd/{copy}", argv, {**os.environ, _SEALED: "1"})
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pycompose oci", description="OCI runtime", allow_abbrev=False)
-    parser.add_argument("--root", default="/run/pycompose/oci", help="directory of container state")
-    parser.add_argument("--log", default="", help="file to append errors to")
-    parser.add_argument("--log-format", choices=("text", "json"), default="text")
-    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--systemd-cgroup", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--rootless", default="auto", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "-v", "--version", action="version", version=f"pycompose-oci {VERSION}\nspec: {hooks.OCI_VERSION}"
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in ("create", "run"):
-        _add_create(verbs.add_parser(verb))
-    for verb in ("start", "state", "pause", "resume"):
-        verbs.add_parser(verb).add_argument("id")
-    kill = verbs.add_parser("kill")
-    kill.add_argument("-a", "--all", action="store_true")
-    kill.add_argument("id")
-    kill.add_argument("signal", nargs="?", default="SIGTERM")
-    delete = verbs.add_parser("delete")
-    delete.add_argument("-f", "--force", action="store_true")
-    delete.add_argument("id")
-    _add_exec(verbs.add_parser("exec"))
-    listing = verbs.add_parser("list")
-    listing.add_argument("-q", "--quiet", action="store_true")
-    listing.add_argument("-f", "--format", choices=("table", "json"), default="table")
-    processes = verbs.add_parser("ps")
-    processes.add_argument("-f", "--format", choices=("table", "json"), default="table")
-    processes.add_argument("id")
-    verbs.add_parser("features")
-    return parser
-
-
-def _add_create(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-b", "--bundle", default=".")
-    parser.add_argument("--console-socket", default="")
-    parser.add_argument("--pid-file", default="")
-    parser.add_argument("--preserve-fds", type=int, default=0)
-    parser.add_argument("--no-pivot", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--no-new-keyring", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("-d", "--detach", action="store_true")
-    parser.add_argument("--keep", action="store_true")
-    parser.add_argument("id")
-
-
-def _add_exec(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--console-socket", default="")
-    parser.add_argument("--pid-file", default="")
-    parser.add_argument("-p", "--process", default="")
-    parser.add_argument("-t", "--tty", action="store_true")
-    parser.add_argument("-d", "--detach", action="store_true")
-    parser.add_argument("--cwd", default="")
-    parser.add_argument("-u", "--user", default="")
-    parser.add_argument("-e", "--env", action="append", default=[])
-    parser.add_argument("id")
-    parser.add_argument("command", nargs=argparse.REMAINDER)
 
 
 def _create(options: argparse.Namespace) -> int:
@@ -137,49 +86,63 @@ def _create_from(
         console_socket=console_socket,
         pid_file=options.pid_file,
         stdio=stdio,
-        keep=range(_FIRST_KEPT, _FIRST_KEPT + options.preserve_fds),
+        keep=_kept(options),
     )
+
+
+def _kept(options: argparse.Namespace) -> range:
+    return range(_FIRST_KEPT, _FIRST_KEPT + options.preserve_fds)
 
 
 def _run(options: argparse.Namespace) -> int:
     terminal = bool((lifecycle.read_spec(options.bundle).get("process") or {}).get("terminal"))
     with foreground.Terminal(wanted=terminal and not options.console_socket and not options.detach) as own:
         created = _create_from(options, options.console_socket or own.path)
-        own.accept()
         try:
+            own.accept()
+            if not options.detach:
+                foreground.forward_signals(KERNEL, created.pidfd)
             lifecycle.start(KERNEL, options.root, options.id)
+            if options.detach:
+                return 0
+            code = foreground.wait(created.pid, created.pidfd, own)
         except BaseException:
             lifecycle.delete(KERNEL, options.root, options.id, force=True)
             raise
-        if options.detach:
-            return 0
-        code = foreground.wait(KERNEL, created.pid, created.pidfd, own)
-    if not options.keep:
-        lifecycle.delete(KERNEL, options.root, options.id, force=True)
-    return code
+    return code if options.keep else _delete_with(options, force=True) or code
 
 
 def _exec(options: argparse.Namespace) -> int:
     process = _exec_process(options)
-    with foreground.Terminal(wanted=bool(process.get("terminal")) and not options.console_socket) as own:
+    ours = bool(process.get("terminal")) and not options.console_socket and not options.detach
+    if ours:
+        process |= foreground.console_size()  # its program may ask before we have the master
+    with foreground.Terminal(wanted=ours) as own:
         console = own.channel(options.console_socket)
         pid, pidfd, errors = lifecycle.enter(
-            KERNEL, options.root, options.id, process, stdio=(0, 1, 2), console=console
+            KERNEL, options.root, options.id, process, stdio=(0, 1, 2), console=console, keep=_kept(options)
         )
+        if not options.detach:
+            foreground.forward_signals(KERNEL, pidfd)
+        try:
+            creation.wait_for_exec(errors)
+        except StartError:
+            os.waitpid(pid, 0)  # until it is reaped, the container's pid namespace cannot end
+            raise
         own.accept()
-        creation.wait_for_exec(errors)
         if options.pid_file:
             atomicfile.write_text(options.pid_file, str(pid), mode=0o644, sync=False)
         if options.detach:
             return 0
-        return foreground.wait(KERNEL, pid, pidfd, own)
+        return foreground.wait(pid, pidfd, own)
 
 
 def _exec_process(options: argparse.Namespace) -> dict[str, Any]:
     if options.process:
-        given = atomicfile.read_json(options.process)
-        if not isinstance(given, dict):
-            raise InvalidParameter(f"{options.process}: is not an object")
+        try:
+            given: dict[str, Any] = shape.check(atomicfile.read_json(options.process), shape.PROCESS, options.process)
+        except ValueError as error:
+            raise InvalidParameter(f"{options.process}: {error}") from error
         return given
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
@@ -190,7 +153,20 @@ def _exec_process(options: argparse.Namespace) -> dict[str, Any]:
         process["cwd"] = options.cwd
     if options.user:
         process["x-user"] = options.user
+    if options.additional_gids:
+        process["x-groups"] = [*process.get("x-groups", ()), *options.additional_gids]
+    if options.no_new_privs:
+        process["noNewPrivileges"] = True
+    if options.cap:
+        process["capabilities"] = _with_capabilities(process.get("capabilities") or {}, options.cap)
     return process
+
+
+def _with_capabilities(sets: dict[str, list[str]], names: list[str]) -> dict[str, list[str]]:
+    for name in names:
+        if name not in capabilities.ALL:
+            raise InvalidParameter(f"capability {name}: unknown")
+    return sets | {kind: [*sets.get(kind, ()), *names] for kind in ("bounding", "effective", "permitted")}
 
 
 def _start(options: argparse.Namespace) -> int:
@@ -199,10 +175,13 @@ def _start(options: argparse.Namespace) -> int:
 
 
 def _state(options: argparse.Namespace) -> int:
-    record = state.load(options.root, options.id)
-    extra = {"rootfs": _rootfs(record), "created": record.data.get("created", "")}
-    print(json.dumps(lifecycle.describe(record) | extra, indent=2))
+    print(json.dumps(_shown(state.load(options.root, options.id)), indent=2))
     return 0
+
+
+def _shown(record: state.Record) -> dict[str, Any]:
+    """runc's fields: the OCI state and where it came from."""
+    return lifecycle.describe(record) | {"rootfs": _rootfs(record), "created": record.data.get("created", "")}
 
 
 def _rootfs(record: state.Record) -> str:
@@ -211,12 +190,17 @@ def _rootfs(record: state.Record) -> str:
 
 
 def _kill(options: argparse.Namespace) -> int:
-    lifecycle.kill(KERNEL, options.root, options.id, signal_number(options.signal), everyone=options.all)
+    lifecycle.kill(KERNEL, options.root, options.id, signalnames.number(options.signal), everyone=options.all)
     return 0
 
 
 def _delete(options: argparse.Namespace) -> int:
-    lifecycle.delete(KERNEL, options.root, options.id, force=options.force)
+    return _delete_with(options, force=options.force)
+
+
+def _delete_with(options: argparse.Namespace, *, force: bool) -> int:
+    for failure in lifecycle.delete(KERNEL, options.root, options.id, force=force):
+        _complain(options, failure, level="warning")
     return 0
 
 
@@ -241,7 +225,7 @@ def _list(options: argparse.Namespace) -> int:
     if options.quiet:
         print("\n".join(names)) if names else None
         return 0
-    rows = [_row(options.root, name) for name in names]
+    rows = [row for name in names if (row := _row(options, name))]
     if options.format == "json":
         print(json.dumps(rows or None))
         return 0
@@ -251,10 +235,16 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _row(root: str, name: str) -> dict[str, Any]:
-    record = state.load(root, name)
-    shown = lifecycle.describe(record)
-    return shown | {"pid": shown.get("pid", 0), "created": record.data.get("created", "")}
+def _row(options: argparse.Namespace, name: str) -> dict[str, Any] | None:
+    """None for one that is damaged or was just deleted: the others are to be seen all the same."""
+    try:
+        shown = _shown(state.load(options.root, name))
+    except NotFound:
+        return None
+    except EngineError as error:
+        _complain(options, error.message, level="warning")
+        return None
+    return {"pid": 0} | shown
 
 
 def _ps(options: argparse.Namespace) -> int:
@@ -274,7 +264,7 @@ def _features(options: argparse.Namespace) -> int:
                 "mountOptions": mountopts.known(),
                 "linux": {
                     "namespaces": sorted(namespaces.FLAGS),
-                    "capabilities": list(NAMES),
+                    "capabilities": list(capabilities.NAMES),
                     "cgroup": {"v1": True, "v2": True, "systemd": False, "rdma": False},
                     "seccomp": {"enabled": True},
                     "apparmor": {"enabled": True},
@@ -304,18 +294,18 @@ _VERBS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
 }
 
 
-def _complain(options: argparse.Namespace, message: str) -> None:
-    print(f"pycompose oci: {message}", file=sys.stderr)
+def _complain(options: argparse.Namespace, message: str, level: str = "error") -> None:
+    print(f"{commandline.PROGRAM}: {'' if level == 'error' else f'{level}: '}{message}", file=sys.stderr)
     if not options.log:
         return
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = (
-        json.dumps({"level": "error", "msg": message, "time": at})
+        json.dumps({"level": level, "msg": message, "time": at})
         if options.log_format == "json"
-        else f'time="{at}" level=error msg={json.dumps(message)}'
+        else f'time="{at}" level={level} msg={json.dumps(message)}'
     )
     try:
         with open(options.log, "a", encoding="utf-8") as file:
             print(line, file=file)
     except OSError as error:
-        print(f"pycompose oci: {options.log}: {error.strerror}", file=sys.stderr)
+        print(f"{commandline.PROGRAM}: {options.log}: {error.strerror}", file=sys.stderr)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from errno import EAGAIN
 from typing import TYPE_CHECKING, Final
 
 from runtime.errors import NotSupported, SyscallError
@@ -86,6 +87,7 @@ _ManyStrings = ctypes.c_char_p * _MANY
 _SIGCHLD: Final = 17
 _CLONE_ALWAYS: Final = c.CLONE_PIDFD | c.CLONE_CLEAR_SIGHAND
 _Arg = object
+_OPENAT2_TRIES: Final = 128
 _OPEN_HOW: dict[tuple[int, int, int], bytes] = {}
 
 
@@ -220,8 +222,15 @@ class Kernel:
         how = _OPEN_HOW.get(key)
         if how is None:
             how = _OPEN_HOW[key] = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
-        fd: int = _syscall(_NR["openat2"], dirfd, os.fsencode(path), how, 24, 0, 0)
-        return fd if fd >= 0 else -_get_errno()
+        encoded = os.fsencode(path)
+        for _ in range(_OPENAT2_TRIES):
+            fd: int = _syscall(_NR["openat2"], dirfd, encoded, how, 24, 0, 0)
+            if fd >= 0:
+                return fd
+            errno = _get_errno()
+            if errno != EAGAIN:  # a rename or mount anywhere while a `..` was being walked: nothing is wrong
+                break
+        return -errno
 
     def mkdirat(self, dirfd: int, path: Path, mode: int) -> None:
         _call("mkdirat", path, dirfd, os.fsencode(path), mode)
@@ -261,6 +270,11 @@ class Kernel:
     def set_name(self, name: str) -> None:
         """The thread's name (comm), cut at 15 bytes."""
         _call("prctl", "", c.PR_SET_NAME, name.encode()[:15] + b"\0")
+
+    def set_command_line(self, start: int, end: int, text: bytes) -> None:
+        """Overwrite what `ps` shows: the argument area of our own stack, arg_start to arg_end of /proc/self/stat."""
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, text, min(len(text), end - start - 1))
 
     def capset(self, effective: int, permitted: int, inheritable: int) -> None:
         """Set the calling thread's capabilities, each a 64-bit mask."""

@@ -7,11 +7,13 @@ create and start the child waits, not dumpable, its root file system done: the t
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import EngineError
 from runtime.linux import constants as c
+from runtime.linux import pidfd as handles
 from runtime.oci import credentials, hooks, idmap, init, messages, namespaces
 from runtime.oci.messages import StartError
 from runtime.oci.plan import Plan
@@ -104,12 +106,19 @@ def create(
 
 
 def start(created: Created) -> None:
-    """Let the program run; returns once execve has succeeded. Raises StartError, the child is then to be reaped."""
+    """Let the program run; returns once execve has succeeded. Raises StartError, the child is then to be reaped.
+
+    A poststart hook that fails ends the container (SystemFailure).
+    """
     sync, created.sync = created.sync, -1
     release(sync)
     if "poststart" in created.plan.hooks:
         state = created.plan.state("running", created.pid)
-        hooks.run(created.kernel, "poststart", created.plan.hooks["poststart"], state)
+        try:
+            hooks.run(created.kernel, "poststart", created.plan.hooks["poststart"], state)
+        except EngineError:
+            handles.send_signal(created.kernel, created.pidfd, signal.SIGKILL)
+            raise
 
 
 def release(sync: int) -> None:

@@ -45,12 +45,16 @@ def write_oom_score_adj(pid: int, value: int) -> None:
 
 def resolve(kernel: Kernel, process: Process, root: int) -> None:
     """Look up user, directory and program inside `root`, which must be the current root; raises InvalidParameter, ExecError."""
-    if process.user is not None:
+    knows_home = any(entry.startswith(b"HOME=") for entry in process.env)
+    if process.user is None and not knows_home:
+        home = users.home_of(process.uid, saferesolve.read_text(kernel, root, "/etc/passwd"))
+        process.env.append(b"HOME=" + home.encode(errors="surrogateescape"))
+    elif process.user is not None:
         passwd = saferesolve.read_text(kernel, root, "/etc/passwd")
         group = saferesolve.read_text(kernel, root, "/etc/group")
         found = users.lookup(process.user, process.group_add, passwd, group)
         process.uid, process.gid, process.groups = found.uid, found.gid, found.groups
-        if not any(entry.startswith(b"HOME=") for entry in process.env):
+        if not knows_home:
             process.env.append(b"HOME=" + found.home.encode(errors="surrogateescape"))
     _change_directory(kernel, process)
     process.executable = lookpath.find(kernel, process.argv[0], process.env)

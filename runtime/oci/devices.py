@@ -35,6 +35,8 @@ LINKS: Final = (
     ("ptmx", "pts/ptmx"),
 )
 _TYPES: Final = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+_MAX_MAJOR: Final = 2**12 - 1
+_MAX_MINOR: Final = 2**20 - 1
 
 
 class Node:
@@ -60,10 +62,13 @@ def parse(devices: list[dict[str, Any]] | None) -> list[Node]:
         if kind not in _TYPES:
             raise InvalidParameter(f"device {path}: unknown type {kind}")
         mode = entry.get("fileMode")
+        major, minor = int(entry.get("major") or 0), int(entry.get("minor") or 0)
+        if not (0 <= major <= _MAX_MAJOR and 0 <= minor <= _MAX_MINOR):
+            raise InvalidParameter(f"device {path}: no device has the number {major}:{minor}")
         nodes[path] = Node(
             path,
             _TYPES[kind] | (0o666 if mode is None else int(mode) & 0o7777),
-            0 if kind == "p" else os.makedev(int(entry.get("major", 0)), int(entry.get("minor", 0))),
+            0 if kind == "p" else os.makedev(major, minor),
             int(entry.get("uid") or 0),
             int(entry.get("gid") or 0),
         )

@@ -16,6 +16,8 @@ from runtime.oci import create, credentials, init, messages, process
 from runtime.oci.mounts import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runtime.cgroups.manager import Manager
     from runtime.linux.syscalls import Kernel
 
@@ -26,14 +28,17 @@ _CGROUP: Final = c.CLONE_NEWCGROUP
 class Target:
     """The container to enter: pidfd of its first process, our own pid namespace to come back to, its seccomp program."""
 
-    __slots__ = ("own_pidns_fd", "pidfd", "seccomp", "user")
+    __slots__ = ("own_pidns_fd", "pidfd", "seccomp", "time", "user")
 
-    def __init__(self, pidfd: int, own_pidns_fd: int, seccomp: bytes = b"", *, user: bool = False) -> None:
-        """`user`: it has a user namespace of its own."""
+    def __init__(
+        self, pidfd: int, own_pidns_fd: int, seccomp: bytes = b"", *, user: bool = False, time: bool = False
+    ) -> None:
+        """`user`, `time`: it has such a namespace of its own."""
         self.pidfd = pidfd
         self.own_pidns_fd = own_pidns_fd
         self.seccomp = seccomp
         self.user = user
+        self.time = time
 
 
 def enter(
@@ -44,11 +49,13 @@ def enter(
     stdio: create.Stdio,
     cgroup: Manager | None,
     console: int | None = None,
+    keep: Sequence[int] = (),
+    sibling: bool = False,
 ) -> tuple[int, int, int]:
     """Fork `spec` (a `process` section) into the container: (pid, pidfd, error pipe).
 
     The pipe gives end of file when execve has succeeded, else a failure for messages.receive. Only for a
-    single-threaded process, whose child it is. Raises InvalidParameter, SyscallError.
+    single-threaded process, whose child it is, or whose parent's with `sibling`. Raises InvalidParameter, SyscallError.
     """
     prepared = process.parse(spec, target.seccomp)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -56,9 +63,9 @@ def enter(
     try:
         kernel.setns(target.pidfd, c.CLONE_NEWPID)
         try:
-            pid, pidfd = kernel.clone3(0)
+            pid, pidfd = kernel.clone3(0, sibling=sibling)
             if pid == 0:
-                start = init.Start(sync=theirs, stdio=stdio, null=null, console=console, cgroup=cgroup)
+                start = init.Start(sync=theirs, stdio=stdio, null=null, console=console, cgroup=cgroup, keep=keep)
                 _run(kernel, target, prepared, start)
         finally:
             kernel.setns(target.own_pidns_fd, c.CLONE_NEWPID)
@@ -106,7 +113,7 @@ def _run(kernel: Kernel, target: Target, prepared: process.Process, start: init.
 
 
 def _join(kernel: Kernel, target: Target) -> None:
-    flags = _JOINED | _CGROUP | (c.CLONE_NEWUSER if target.user else 0)
+    flags = _JOINED | _CGROUP | (c.CLONE_NEWUSER if target.user else 0) | (c.CLONE_NEWTIME if target.time else 0)
     kernel.setns(target.pidfd, flags)
     if target.user:
         kernel.setresgid(0, 0, 0)

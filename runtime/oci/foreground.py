@@ -10,9 +10,10 @@ import socket
 import struct
 import termios
 import tty
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from runtime.errors import SystemFailure
+from runtime.linux import atomicfile
 from runtime.linux import constants as c
 from runtime.linux import pidfd as handles
 from runtime.wire import unixsocket
@@ -29,14 +30,14 @@ _BLOCK: Final = 65536
 class Terminal:
     """The container's terminal shown on ours. Not `wanted`: does nothing."""
 
-    __slots__ = ("_directory", "_listener", "_pair", "_saved", "master", "path", "wanted")
+    __slots__ = ("_client", "_directory", "_listener", "_saved", "master", "path", "wanted")
 
     def __init__(self, *, wanted: bool) -> None:
         self.wanted = wanted
         self.master = -1
         self.path = ""
         self._listener: socket.socket | None = None
-        self._pair: tuple[socket.socket, socket.socket] | None = None
+        self._client: socket.socket | None = None
         self._directory = ""
         self._saved: list[object] | None = None
 
@@ -58,9 +59,8 @@ class Terminal:
             self._listener.close()
             os.unlink(self.path)
             os.rmdir(self._directory)
-        if self._pair is not None:
-            for end in self._pair:
-                end.close()
+        if self._client is not None:
+            self._client.close()
         if self.master >= 0:
             os.close(self.master)
 
@@ -69,9 +69,8 @@ class Terminal:
         path = given or self.path
         if not path:
             return None
-        client = unixsocket.connect(path)
-        self._pair = (client, client)
-        return client.fileno()
+        self._client = unixsocket.connect(path)
+        return self._client.fileno()
 
     def accept(self) -> None:
         """Take the master that the container has sent, and make our terminal transparent."""
@@ -93,31 +92,51 @@ class Terminal:
         fcntl.ioctl(self.master, c.TIOCSWINSZ, size)
 
 
-def wait(kernel: Kernel, pid: int, pidfd: int, terminal: Terminal) -> int:
-    """Until the child `pid` ends: its exit status as a shell gives it."""
+def console_size() -> dict[str, Any]:
+    """`consoleSize` of a process section as our terminal is; empty where we have none."""
+    if not os.isatty(0):
+        return {}
+    size = os.get_terminal_size(0)
+    return {"consoleSize": {"height": size.lines, "width": size.columns}}
+
+
+def forward_signals(kernel: Kernel, pidfd: int) -> None:
+    """From now on what is sent to us is sent on."""
 
     def forward(number: int, _: object) -> None:
         handles.send_signal(kernel, pidfd, number)
 
     for number in _FORWARDED:
         signal.signal(number, forward)
+
+
+def wait(pid: int, pidfd: int, terminal: Terminal) -> int:
+    """Until the child `pid` ends: its exit status as a shell gives it."""
     if terminal.master >= 0:
         if os.isatty(0):
             signal.signal(signal.SIGWINCH, lambda *_: terminal.resize())
-        _copy(terminal.master)
+        _copy(terminal.master, pidfd)
     _, status = os.waitpid(pid, 0)
     os.close(pidfd)
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code
 
 
-def _copy(master: int) -> None:
-    """Both ways, until the last process has left the terminal."""
+def _copy(master: int, pidfd: int) -> None:
+    """Both ways, until the process has ended and what it wrote is shown; others may keep the terminal open."""
     poll = select.poll()
-    poll.register(master, select.POLLIN)
-    poll.register(0, select.POLLIN)
+    for fd in (master, 0, pidfd):
+        poll.register(fd, select.POLLIN)
+    ended = False
     while True:
-        for fd, _ in poll.poll():
+        ready = poll.poll(0 if ended else None)
+        if ended and not any(fd == master for fd, _ in ready):
+            return
+        for fd, _ in ready:
+            if fd == pidfd:
+                ended = True
+                poll.unregister(pidfd)
+                continue
             try:
                 data = os.read(fd, _BLOCK)
             except OSError:  # EIO: nobody has the terminal open any more
@@ -125,8 +144,8 @@ def _copy(master: int) -> None:
             if fd == master:
                 if not data:
                     return
-                os.write(1, data)
+                atomicfile.write_all(1, data)
             elif data:
-                os.write(master, data)
+                atomicfile.write_all(master, data)
             else:
                 poll.unregister(0)

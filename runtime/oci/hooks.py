@@ -43,6 +43,17 @@ def run(kernel: Kernel, stage: str, hooks: list[dict[str, Any]], state: dict[str
         _run_one(kernel, stage, hook, json.dumps(state).encode())
 
 
+def run_all(kernel: Kernel, stage: str, hooks: list[dict[str, Any]], state: dict[str, Any]) -> list[str]:
+    """Run every hook, whatever became of the others; returns the failures."""
+    failures = []
+    for hook in hooks:
+        try:
+            run(kernel, stage, [hook], state)
+        except SystemFailure as error:
+            failures.append(error.message)
+    return failures
+
+
 def _run_one(kernel: Kernel, stage: str, hook: dict[str, Any], state: bytes) -> None:
     path = hook["path"]
     stdin, output = kernel.memfd_create("state"), kernel.memfd_create("output")

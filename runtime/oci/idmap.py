@@ -23,7 +23,7 @@ Map = list[tuple[int, int, int]]
 
 def parse(mappings: list[dict[str, Any]] | None, what: str) -> Map:
     """The map in a spec's uidMappings or gidMappings; raises InvalidParameter."""
-    parsed = [(int(m["containerID"]), int(m["hostID"]), int(m["size"])) for m in mappings or ()]
+    parsed = [(int(m.get("containerID", 0)), int(m.get("hostID", 0)), int(m.get("size", 0))) for m in mappings or ()]
     if len(parsed) > _MAX_LINES:
         raise InvalidParameter(f"{what}: {len(parsed)} id mappings, the kernel takes {_MAX_LINES}")
     for inside, outside, size in parsed:

@@ -154,8 +154,11 @@ def _expect(sync: int, wanted: bytes) -> None:
 
 
 def _pivot(kernel: Kernel, plan: Plan, context: Context) -> None:
+    old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     os.fchdir(context.root)
-    kernel.pivot_root(".", ".")  # stacks the old root on the new one; detaching "." removes it
+    kernel.pivot_root(".", ".")  # stacks the old root on the new one
+    os.fchdir(old)
+    os.close(old)
     if plan.propagation != c.MS_SLAVE:
         kernel.mount("", ".", "", c.MS_SLAVE | c.MS_REC)  # or the host's mounts would go with ours
     kernel.umount2(".", c.MNT_DETACH)
@@ -190,8 +193,8 @@ def take_stdio(kernel: Kernel, context: Context, stdio: tuple[int | None, int | 
 def _wait_for_go(start: Start, stage: _Stage) -> None:
     stage.name = "start"
     messages.send(start.sync, messages.CREATED)
+    _expect(start.sync, messages.GO)  # with a gate: we are on record, so that somebody can delete us
     if start.gate < 0:
-        _expect(start.sync, messages.GO)
         return
     # created by a command that has left: whoever connects to the gate starts us and hears how it went
     with socket.socket(fileno=start.gate) as gate:
@@ -237,13 +240,13 @@ def _enter_time_namespace(kernel: Kernel, context: Context, offsets: str) -> Non
     kernel.unshare(c.CLONE_NEWTIME)  # our children's; the offsets can be set until somebody is inside
     resolve = c.RESOLVE_BENEATH | c.RESOLVE_NO_XDEV
     if offsets:
-        fd = kernel.openat2(context.proc(), "thread-self/timens_offsets", os.O_WRONLY, resolve=resolve)
+        fd = kernel.openat2(context.proc(), "self/timens_offsets", os.O_WRONLY, resolve=resolve)
         try:
             os.write(fd, offsets.encode())
         except OSError as error:
             raise SystemFailure(f"time offsets: {os.strerror(error.errno or 0).lower()}") from error
         finally:
             os.close(fd)
-    namespace = kernel.openat2(context.proc(), "thread-self/ns/time_for_children", os.O_RDONLY)
+    namespace = kernel.openat2(context.proc(), "self/ns/time_for_children", os.O_RDONLY)
     kernel.setns(namespace, c.CLONE_NEWTIME)
     os.close(namespace)

@@ -13,10 +13,10 @@ from errno import ECONNREFUSED, ENOENT
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.cgroups import layout
-from runtime.errors import Conflict, EngineError, InvalidParameter, NotFound
+from runtime.errors import Conflict, EngineError, InvalidParameter, NotFound, SystemFailure
 from runtime.linux import atomicfile, pidfd, procfs
 from runtime.oci import create as creation
-from runtime.oci import execin, hooks, plan, state
+from runtime.oci import execin, hooks, messages, plan, shape, state
 from runtime.wire import unixsocket
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from runtime.linux.syscalls import Kernel
 
 _KILL_SECONDS: Final = 10.0
+_NO_CONSOLE: Final = "terminal: needs a console socket to send its master to"
+_PARENT_CGROUP: Final = "pycompose/oci"  # beside those that engines call after themselves
 
 
 def read_spec(bundle: str) -> dict[str, Any]:
@@ -37,9 +39,10 @@ def read_spec(bundle: str) -> dict[str, Any]:
         raise NotFound(f"bundle {bundle}: has no config.json") from error
     except ValueError as error:
         raise InvalidParameter(f"{path}: {error}") from error
-    if not isinstance(spec, dict):
-        raise InvalidParameter(f"{path}: is not an object")
-    return spec
+    except IsADirectoryError as error:
+        raise InvalidParameter(f"{path}: is a directory") from error
+    checked: dict[str, Any] = shape.check(spec, shape.SPEC, "config.json")
+    return checked
 
 
 def create(
@@ -56,8 +59,12 @@ def create(
     """Create the container and leave it waiting at its gate; whatever fails is undone. Raises EngineError."""
     bundle = os.path.realpath(bundle)
     spec = read_spec(bundle)
+    if (spec.get("process") or {}).get("terminal") and not console_socket:
+        raise InvalidParameter(_NO_CONSOLE)
     cgroup = _manager(spec, container)
-    record = state.make(root, container, spec, bundle)
+    if cgroup.pids():
+        raise Conflict(f"cgroup {cgroup.name}: has processes already, and would be killed with the container")
+    record = state.make(root, container, spec, bundle, cgroup.name)
     created = None
     try:
         with unixsocket.listen(record.gate) as gate, _connected(console_socket) as console:
@@ -78,39 +85,51 @@ def create(
             "start_time": procfs.start_time(created.pid),
             "boot_id": procfs.boot_id(),
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "cgroup": cgroup.name,
         }
         record.save()
         if pid_file:
             atomicfile.write_text(pid_file, str(created.pid), mode=0o644, sync=False)
+        if not messages.send(created.sync, messages.GO):
+            raise Conflict(f"container {container}: was killed while it was made")
     except BaseException:
-        if created is not None:
-            kernel.pidfd_send_signal(created.pidfd, signal.SIGKILL)
-            os.waitpid(created.pid, 0)
-        _remove_cgroup(cgroup)
-        record.remove()
+        try:
+            if created is not None:
+                pidfd.send_signal(kernel, created.pidfd, signal.SIGKILL)
+                os.waitpid(created.pid, 0)
+            _remove_cgroup(cgroup)
+        finally:
+            record.remove()
         raise
+    os.close(created.sync)
+    created.sync = -1
     return created
 
 
 def start(kernel: Kernel, root: str, container: str) -> None:
-    """Open the gate; returns when the program runs. Raises Conflict, StartError."""
+    """Open the gate; returns when the program runs. Raises Conflict, StartError, SystemFailure of a poststart hook."""
     record = state.load(root, container)
     if record.status() != "created":
         raise Conflict(f"container {container}: cannot be started, it is {record.status()}")
+    opened = f"{record.gate}.opened"
     try:
-        sync = unixsocket.connect(record.gate, socket.SOCK_STREAM)
+        os.rename(record.gate, opened)  # one of several that come at once is let through
+        sync = unixsocket.connect(opened, socket.SOCK_STREAM)
     except OSError as error:
         if error.errno in {ECONNREFUSED, ENOENT}:
             raise Conflict(f"container {container}: is not waiting for its start") from error
         raise
     with sync:
-        os.unlink(record.gate)
+        os.unlink(opened)
         creation.wait_for_exec(sync.fileno())
     spec = record.spec()
     after = hooks.parse(spec).get("poststart")
-    if after:
+    if not after:
+        return
+    try:
         hooks.run(kernel, "poststart", after, describe(record))
+    except EngineError:
+        _kill_first(kernel, record)
+        raise
 
 
 def describe(record: state.Record) -> dict[str, Any]:
@@ -125,9 +144,11 @@ def kill(kernel: Kernel, root: str, container: str, signum: int, *, everyone: bo
     record = state.load(root, container)
     cgroup = manager_of(record)
     if everyone:
-        for pid in cgroup.pids():
+        first = [record.data["pid"]] if record.alive() else []  # it joins the cgroup only when it is started
+        for pid in {*first, *cgroup.pids()}:
             try:
-                os.kill(pid, signum)
+                if pid > 0:  # 0 is one outside our pid namespace, and would be our own process group
+                    os.kill(pid, signum)
             except ProcessLookupError:
                 continue
         return
@@ -142,14 +163,19 @@ def kill(kernel: Kernel, root: str, container: str, signum: int, *, everyone: bo
         cgroup.thaw()
 
 
-def delete(kernel: Kernel, root: str, container: str, *, force: bool = False) -> None:
-    """Remove a stopped container, with `force` one in any state and even one that is not there. Raises Conflict."""
+def delete(kernel: Kernel, root: str, container: str, *, force: bool = False) -> list[str]:
+    """Remove a stopped container, with `force` one in any state, also damaged or not there; returns what hooks failed.
+
+    Raises Conflict.
+    """
     try:
         record = state.load(root, container)
-    except NotFound:
-        if force:
-            return
-        raise
+    except (NotFound, SystemFailure):
+        if not force:
+            raise
+        record = state.without_state(root, container)
+        if not os.path.isdir(record.directory):
+            return []
     cgroup = manager_of(record)
     status = record.status()
     if status not in {"stopped", "creating"}:
@@ -161,25 +187,34 @@ def delete(kernel: Kernel, root: str, container: str, *, force: bool = False) ->
     final = describe(record) | {"status": "stopped"} if after else {}
     _remove_cgroup(cgroup)
     record.remove()
-    hooks.run(kernel, "poststop", after, final)
+    return hooks.run_all(kernel, "poststop", after, final)
 
 
 def enter(
-    kernel: Kernel, root: str, container: str, process: dict[str, Any], *, stdio: creation.Stdio, console: int | None
+    kernel: Kernel,
+    root: str,
+    container: str,
+    process: dict[str, Any],
+    *,
+    stdio: creation.Stdio,
+    console: int | None,
+    keep: Sequence[int] = (),
 ) -> tuple[int, int, int]:
     """Put a further process into a running container: (pid, pidfd, error pipe), see execin.enter."""
     record = state.load(root, container)
     if record.status() != "running":
         raise Conflict(f"container {container}: cannot exec, it is {record.status()}")
+    if process.get("terminal") and console is None:
+        raise InvalidParameter(_NO_CONSOLE)
     spec = record.spec()
     handle = pidfd.open_checked(kernel, record.data["pid"], record.data["start_time"])
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     cgroup = manager_of(record)
     cgroup.create({})
     kinds = {entry.get("type") for entry in spec["linux"]["namespaces"]}
-    target = execin.Target(handle, own, plan.seccomp_program(spec)[0], user="user" in kinds)
+    target = execin.Target(handle, own, plan.seccomp_program(spec)[0], user="user" in kinds, time="time" in kinds)
     try:
-        return execin.enter(kernel, target, process, stdio=stdio, cgroup=cgroup, console=console)
+        return execin.enter(kernel, target, process, stdio=stdio, cgroup=cgroup, console=console, keep=keep)
     finally:
         os.close(handle)
         os.close(own)
@@ -187,11 +222,11 @@ def enter(
 
 def manager_of(record: state.Record) -> Manager:
     """The cgroup on record."""
-    return layout.detect().manager(record.data.get("cgroup") or f"pycompose/{record.data['id']}")
+    return layout.detect().manager(record.data.get("cgroup") or f"{_PARENT_CGROUP}/{record.data['id']}")
 
 
 def _manager(spec: dict[str, Any], container: str) -> Manager:
-    path = str((spec.get("linux") or {}).get("cgroupsPath") or f"pycompose/{container}")
+    path = str((spec.get("linux") or {}).get("cgroupsPath") or f"{_PARENT_CGROUP}/{container}")
     name = os.path.normpath("/" + path).strip("/")
     if not name or name.startswith(".."):
         raise InvalidParameter(f"cgroupsPath {path}: names no cgroup")

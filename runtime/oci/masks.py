@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from runtime.errors import SystemFailure
 from runtime.linux import constants as c
-from runtime.linux import saferesolve
+from runtime.linux import mountattr, saferesolve
 from runtime.oci.mounts import PSEUDO_ATTRIBUTES
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class ReadOnlyPaths:
             if target is None:
                 continue
             tree = kernel.open_tree(target, "", _CLONE_FD | c.AT_RECURSIVE)
-            kernel.mount_setattr(tree, PSEUDO_ATTRIBUTES | c.MOUNT_ATTR_RDONLY)
             kernel.move_mount(tree, target)
+            mountattr.change(kernel, tree, PSEUDO_ATTRIBUTES | c.MOUNT_ATTR_RDONLY)
             os.close(tree)
             os.close(target)
 

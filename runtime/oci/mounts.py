@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import InvalidParameter, SyscallError
 from runtime.linux import constants as c
-from runtime.linux import saferesolve
+from runtime.linux import mountattr, saferesolve
 from runtime.oci import copyup, idmap
 from runtime.oci.mountopts import attributes
 
@@ -26,7 +26,6 @@ PSEUDO_ATTRIBUTES = c.MOUNT_ATTR_NOSUID | c.MOUNT_ATTR_NODEV | c.MOUNT_ATTR_NOEX
 _CLONE = c.OPEN_TREE_CLONE
 _TREE = c.OPEN_TREE_CLONE | c.AT_RECURSIVE
 _PLAIN = c.RESOLVE_IN_ROOT | c.RESOLVE_NO_SYMLINKS
-_OVERLAY_PAGE = 4000
 PROC_TARGETS = frozenset(
     f"/proc/{name}"
     for name in (
@@ -69,98 +68,6 @@ class Step(Protocol):
         ...
 
 
-class Propagation:
-    """Detach the mount namespace's events from the host's; `rslave` unless the spec says otherwise."""
-
-    __slots__ = ("flags", "private_parent")
-
-    def __init__(self, flags: int, private_parent: str = "") -> None:
-        self.flags = flags
-        self.private_parent = private_parent
-
-    def describe(self) -> str:
-        parent = f", {self.private_parent} private" if self.private_parent else ""
-        return f"propagation {self.flags:#x}{parent}"
-
-    def execute(self, context: Context) -> None:
-        context.kernel.mount("", "/", "", self.flags)
-        if self.private_parent:  # pivot_root refuses a shared parent, and the root's mount would appear on the host
-            context.kernel.mount("", self.private_parent, "", c.MS_PRIVATE)
-
-
-class Overlay:
-    """An overlay as the root; lower layers with the topmost first, read-only without an upper one."""
-
-    __slots__ = ("lower", "options", "target", "upper", "work")
-
-    def __init__(self, lower: list[str], upper: str, work: str, target: str, options: list[str]) -> None:
-        self.lower = lower
-        self.upper = upper
-        self.work = work
-        self.target = target
-        self.options = options
-
-    def describe(self) -> str:
-        return f"overlay {':'.join(self.lower)} upper {self.upper or 'none'} on {self.target}"
-
-    def execute(self, context: Context) -> None:
-        opened: list[int] = []
-        lower = [_escape(path) for path in self.lower]
-        if sum(map(len, lower)) + len(self.upper) + len(self.work) > _OVERLAY_PAGE:
-            # mount(2) takes one page of options: descriptors are the shortest names of directories
-            opened = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in self.lower]
-            lower = [f"/proc/self/fd/{fd}" for fd in opened]
-        data = f"lowerdir={':'.join(lower)}"
-        if self.upper:
-            data += f",upperdir={_escape(self.upper)},workdir={_escape(self.work)}"
-        data = ",".join([data, *self.options])
-        context.kernel.mount("overlay", self.target, "overlay", 0 if self.upper else c.MS_RDONLY, data)
-        for fd in opened:
-            os.close(fd)
-        context.root = os.open(self.target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-class BindRoot:
-    """A directory bound onto itself as the root, because pivot_root wants a mount."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def describe(self) -> str:
-        return f"bind {self.path} as root"
-
-    def execute(self, context: Context) -> None:
-        kernel = context.kernel
-        here = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        context.root = kernel.open_tree(here, "", _TREE | c.AT_EMPTY_PATH)
-        kernel.move_mount(context.root, here)
-        os.close(here)
-
-
-class PlainDirectories:
-    """Symbolic links of an image where our own file systems go are replaced by directories, as Docker's init layer does."""
-
-    __slots__ = ("names",)
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-
-    def describe(self) -> str:
-        return f"plain directories {' '.join(self.names)}"
-
-    def execute(self, context: Context) -> None:
-        for name in self.names:
-            fd = context.kernel.try_openat2(context.root, name, os.O_PATH | os.O_NOFOLLOW)
-            if fd < 0:
-                continue
-            if stat.S_ISLNK(os.fstat(fd).st_mode):
-                context.kernel.unlinkat(context.root, name)
-                context.kernel.mkdirat(context.root, name, 0o755)
-            os.close(fd)
-
-
 class CopyUp:
     """An empty named volume takes over what the image has at its destination."""
 
@@ -189,7 +96,7 @@ class CopyUp:
 class Bind:
     """A host path in the container. A directory or file as the source is; `subpath` is resolved inside the source."""
 
-    __slots__ = ("destination", "mappings", "options", "source", "subpath", "userns")
+    __slots__ = ("destination", "mappings", "options", "source", "subpath", "tree", "userns")
 
     def __init__(
         self,
@@ -206,6 +113,7 @@ class Bind:
         self.subpath = subpath
         self.mappings = mappings
         self.userns = -1
+        self.tree = -1
 
     def open_user_namespace(self, kernel: Kernel) -> None:
         """Make what an idmapped mount refers to: by the parent, whose /proc knows the ids that clone3 returns."""
@@ -218,41 +126,43 @@ class Bind:
         return f"bind {self.source}{subpath} on {self.destination}{read_only}"
 
     def execute(self, context: Context) -> None:
-        kernel, options = context.kernel, self.options
-        flags = _TREE if options.bind & c.MS_REC else _CLONE
-        if self.subpath:
-            base = os.open(self.source, os.O_PATH | os.O_CLOEXEC)
-            inner = saferesolve.open_in_root(kernel, base, self.subpath)
-            tree = kernel.open_tree(inner, "", flags | c.AT_EMPTY_PATH)
-            os.close(inner)
-            os.close(base)
-        else:
-            tree = kernel.open_tree(c.AT_FDCWD, self.source, flags)
+        kernel = context.kernel
+        if self.tree < 0:
+            self.open_source(kernel)
+        tree = self.tree
         over_proc = self.destination == "/proc" and kernel.fstatfs_type(tree) == c.PROC_SUPER_MAGIC
         if self.destination == "/proc" and not over_proc:
             raise InvalidParameter("mount /proc: only a procfs may be mounted there")
         target = open_target(context, self.destination, directory=stat.S_ISDIR(os.fstat(tree).st_mode))
-        self._set_attributes(kernel, tree)
+        if self.userns >= 0:  # only a detached mount can be idmapped
+            kernel.mount_setattr(tree, c.MOUNT_ATTR_IDMAP, userns=self.userns)
         kernel.move_mount(tree, target)
+        self._set_attributes(kernel, tree)
         os.close(target)
         os.close(tree)
+
+    def open_source(self, kernel: Kernel) -> None:
+        """Hold a detached copy of the source."""
+        flags = _TREE if self.options.bind & c.MS_REC else _CLONE
+        if not self.subpath:
+            self.tree = kernel.open_tree(c.AT_FDCWD, self.source, flags)
+            return
+        base = os.open(self.source, os.O_PATH | os.O_CLOEXEC)
+        inner = saferesolve.open_in_root(kernel, base, self.subpath)
+        self.tree = kernel.open_tree(inner, "", flags | c.AT_EMPTY_PATH)
+        os.close(inner)
+        os.close(base)
 
     def _set_attributes(self, kernel: Kernel, tree: int) -> None:
         options = self.options
         # "rw" does not lift the read-only flag of a source: that is the host's decision
         attr_set, attr_clr = attributes(options.flags, options.cleared & ~c.MS_RDONLY)
-        propagation = options.propagation & ~c.MS_REC
-        recursive = bool(options.propagation & c.MS_REC)
-        if recursive and not (attr_set or attr_clr):
-            kernel.mount_setattr(tree, 0, propagation=propagation, recursive=True)
-        elif attr_set or attr_clr or propagation:
-            kernel.mount_setattr(tree, attr_set, attr_clr, propagation=0 if recursive else propagation)
-            if recursive:
-                kernel.mount_setattr(tree, 0, propagation=propagation, recursive=True)
+        if attr_set or attr_clr:
+            mountattr.change(kernel, tree, attr_set, attr_clr)
         if options.rec_flags or options.rec_cleared:
-            kernel.mount_setattr(tree, *attributes(options.rec_flags, options.rec_cleared), recursive=True)
-        if self.userns >= 0:
-            kernel.mount_setattr(tree, c.MOUNT_ATTR_IDMAP, userns=self.userns)
+            mountattr.change(kernel, tree, *attributes(options.rec_flags, options.rec_cleared), recursive=True)
+        if options.propagation:
+            mountattr.propagate(kernel, tree, options.propagation)
 
 
 class FileSystem:
@@ -293,16 +203,16 @@ class FileSystem:
         if options.copy_up:
             copyup.copy_tree_below(covered, mounted)
             if options.flags & c.MS_RDONLY:
-                kernel.mount_setattr(mounted, c.MOUNT_ATTR_RDONLY)
+                mountattr.change(kernel, mounted, c.MOUNT_ATTR_RDONLY)
         if options.propagation:
-            kernel.mount("", f"/proc/self/fd/{mounted}", "", options.propagation)
+            mountattr.propagate(kernel, mounted, options.propagation)
         os.close(mounted)
 
     @staticmethod
     def _bind_sys(kernel: Kernel, target: int) -> None:
         tree = kernel.open_tree(c.AT_FDCWD, "/sys", _TREE)
-        kernel.mount_setattr(tree, PSEUDO_ATTRIBUTES | c.MOUNT_ATTR_RDONLY, recursive=True)
         kernel.move_mount(tree, target)
+        mountattr.change(kernel, tree, PSEUDO_ATTRIBUTES | c.MOUNT_ATTR_RDONLY, recursive=True)
         os.close(tree)
 
 
@@ -361,20 +271,8 @@ class Cgroups:
             for alias in name.split(",") if "," in name else ():
                 kernel.symlinkat(name, top, alias)
         if self.read_only:
-            kernel.mount_setattr(top, c.MOUNT_ATTR_RDONLY)
+            mountattr.change(kernel, top, c.MOUNT_ATTR_RDONLY)
         os.close(top)
-
-
-class ReadOnlyRoot:
-    """The root itself becomes read-only, once everything in it is made."""
-
-    __slots__ = ()
-
-    def describe(self) -> str:
-        return "root read-only"
-
-    def execute(self, context: Context) -> None:
-        context.kernel.mount_setattr(context.root, c.MOUNT_ATTR_RDONLY)
 
 
 def open_target(context: Context, destination: str, *, directory: bool, plain: bool = False) -> int:
@@ -399,8 +297,8 @@ def open_target(context: Context, destination: str, *, directory: bool, plain: b
 
 def _attach_clone(kernel: Kernel, source: str, target: int, wanted: int, name: str = "") -> None:
     tree = kernel.open_tree(c.AT_FDCWD, source, _CLONE)
-    kernel.mount_setattr(tree, wanted)
     kernel.move_mount(tree, target, name)
+    mountattr.change(kernel, tree, wanted)
     os.close(tree)
 
 
@@ -415,7 +313,3 @@ def _detached_proc(kernel: Kernel, wanted: int, data: list[str]) -> int:
         return kernel.fsmount(context, wanted)
     finally:
         os.close(context)
-
-
-def _escape(path: str) -> str:
-    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")

@@ -40,6 +40,8 @@ _SCHEDULER_FLAGS: Final = {
     "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
 }
 _IO_CLASSES: Final = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
+_MAX_ID: Final = 2**32 - 2
+"""What follows is -1 to the kernel, "no change": the process would stay root."""
 _UNLIMITED: Final = 2**64 - 1
 _last_capability = -1
 
@@ -141,6 +143,9 @@ def _parse_user(made: Process, process: dict[str, Any]) -> None:
     user = process.get("user") or {}
     made.uid, made.gid = int(user.get("uid") or 0), int(user.get("gid") or 0)
     made.groups = [int(gid) for gid in user.get("additionalGids") or ()]
+    for number in (made.uid, made.gid, *made.groups):
+        if not 0 <= number <= _MAX_ID:
+            raise InvalidParameter(f"user: id {number} is out of range")
     made.umask = 0o022 if user.get("umask") is None else int(user["umask"]) & 0o777
     made.user = process.get("x-user")
     made.group_add = [str(group) for group in process.get("x-groups") or ()]
@@ -184,7 +189,10 @@ def _scheduler(entry: dict[str, Any] | None) -> bytes:
             raise InvalidParameter(f"scheduler flag {flag}: unknown")
         flags |= _SCHEDULER_FLAGS[flag]
     numbers = [int(entry.get(key) or 0) for key in ("nice", "priority", "runtime", "deadline", "period")]
-    return struct.pack("=IIQiIQQQ", 48, _SCHEDULERS[policy], flags, *numbers)
+    try:
+        return struct.pack("=IIQiIQQQ", 48, _SCHEDULERS[policy], flags, *numbers)
+    except struct.error as error:
+        raise InvalidParameter(f"scheduler {policy}: a number is out of range") from error
 
 
 def _io_priority(entry: dict[str, Any] | None) -> int | None:

@@ -44,9 +44,22 @@ def _own_group() -> None:
             return
 
 
+def _hide_command_line(kernel: Kernel) -> None:
+    """Not the host's paths; readable by our own process although it is not dumpable."""
+    try:
+        fd = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # a container without /proc has no ps to look either
+        return
+    fields = os.read(fd, 4096).rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    if 0 < start < end:
+        kernel.set_command_line(start, end, b"init\0")
+
+
 def _reap(kernel: Kernel, child: int) -> NoReturn:
     kernel.prctl(c.PR_SET_DUMPABLE, 0)  # the host's interpreter and its memory are not the container's to look at
     kernel.set_name("init")
+    _hide_command_line(kernel)
     kernel.close_range(3)
     os.chdir("/")
     while True:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runtime.errors import InvalidParameter
 from runtime.linux import constants as c
 from runtime.linux import saferesolve
-from runtime.oci import devices, idmap, mountopts, mounts, sysctl
+from runtime.oci import devices, idmap, mountopts, mounts, rootmount, sysctl
 from runtime.oci.console import Console
 from runtime.oci.masks import MaskedPaths, ReadOnlyPaths
 
@@ -69,13 +69,13 @@ def build(
     wanted = propagation(spec)
     # a fresh copy of shared mounts must stop being a peer of the host's at once; unbindable is for the root alone
     first = wanted if wanted in {c.MS_PRIVATE, c.MS_SHARED} else c.MS_SLAVE
-    steps: list[Step] = [mounts.Propagation(first | c.MS_REC, shared_parent if first == c.MS_SHARED else "")]
-    steps += _root(spec, root)
-    dev_is_bound = False
-    for entry in spec.get("mounts") or ():
-        steps += _mount(entry, directories)
-        dev_is_bound |= entry.get("destination") == "/dev" and isinstance(steps[-1], mounts.Bind)
-    if not dev_is_bound:
+    entries = [step for entry in spec.get("mounts") or () for step in _mount(entry, directories)]
+    binds = [step for step in entries if isinstance(step, mounts.Bind)]
+    steps: list[Step] = [rootmount.Propagation(first | c.MS_REC)]
+    if first == c.MS_SHARED:
+        steps.append(rootmount.PrivateParent(shared_parent, binds))
+    steps += [*_root(spec, root), *entries]
+    if not any(bind.destination == "/dev" for bind in binds):
         steps.append(devices.Devices(devices.parse(linux.get("devices"))))
     if process.get("terminal"):
         steps.append(Console(console_size(process)))
@@ -88,7 +88,7 @@ def build(
     if process.get("cwd", "/") != "/":
         steps.append(WorkingDirectory(process["cwd"]))
     if (spec.get("root") or {}).get("readonly"):
-        steps.append(mounts.ReadOnlyRoot())
+        steps.append(rootmount.ReadOnlyRoot())
     return steps
 
 
@@ -103,15 +103,15 @@ def console_size(process: dict[str, Any]) -> tuple[int, int] | None:
 def _root(spec: dict[str, Any], root: str) -> list[Step]:
     layers = spec.get("x-rootfs")
     if not layers:
-        return [mounts.BindRoot(root)]
+        return [rootmount.BindRoot(root)]
     if layers.get("type") != "overlay" or not layers.get("lowerdir"):
         raise InvalidParameter(
             f"x-rootfs of type {layers.get('type')}: only an overlay with lower directories is known"
         )
     upper = layers.get("upperdir") or ""
     options = list(layers.get("options") or ())
-    overlay = mounts.Overlay(list(layers["lowerdir"]), upper, layers.get("workdir") or "", root, options)
-    return [overlay, mounts.PlainDirectories(_PLAIN)] if upper else [overlay]
+    overlay = rootmount.Overlay(list(layers["lowerdir"]), upper, layers.get("workdir") or "", root, options)
+    return [overlay, rootmount.PlainDirectories(_PLAIN)] if upper else [overlay]
 
 
 def _mount(entry: dict[str, Any], directories: list[tuple[str, str]]) -> list[Step]:

@@ -15,6 +15,7 @@ from runtime.errors import Conflict, InvalidParameter, NotFound, SystemFailure
 from runtime.linux import atomicfile, procfs
 
 _ID: Final = re.compile(r"[A-Za-z0-9_+.-]{1,1024}")
+_FIELDS: Final = frozenset({"id", "pid", "bundle"})
 
 
 class Record:
@@ -40,6 +41,8 @@ class Record:
             found: dict[str, Any] = atomicfile.read_json(f"{self.directory}/config.json")
         except FileNotFoundError as error:
             raise NotFound(f"container {self.data['id']}: does not exist") from error
+        except ValueError as error:
+            raise SystemFailure(f"container {self.data['id']}: configuration is damaged: {error}") from error
         return found
 
     def alive(self) -> bool:
@@ -66,7 +69,7 @@ class Record:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def make(root: str, container: str, spec: dict[str, Any], bundle: str) -> Record:
+def make(root: str, container: str, spec: dict[str, Any], bundle: str, cgroup: str = "") -> Record:
     """A new record with the configuration beside it; raises Conflict if the id is taken."""
     directory = _directory(root, container)
     os.makedirs(root, mode=0o700, exist_ok=True)
@@ -74,7 +77,7 @@ def make(root: str, container: str, spec: dict[str, Any], bundle: str) -> Record
         os.mkdir(directory, 0o700)
     except FileExistsError as error:
         raise Conflict(f"container {container}: id is in use") from error
-    record = Record(directory, {"id": container, "pid": 0, "bundle": bundle})
+    record = Record(directory, {"id": container, "pid": 0, "bundle": bundle, "cgroup": cgroup})
     atomicfile.write_json(f"{directory}/config.json", spec)
     record.save()
     return record
@@ -89,15 +92,23 @@ def load(root: str, container: str) -> Record:
         raise NotFound(f"container {container}: does not exist") from error
     except ValueError as error:
         raise SystemFailure(f"container {container}: state is damaged: {error}") from error
+    if not isinstance(data, dict) or not data.keys() >= _FIELDS:
+        raise SystemFailure(f"container {container}: state is damaged: not what create has written")
     return Record(directory, data)
+
+
+def without_state(root: str, container: str) -> Record:
+    """A record that is damaged, for its removal."""
+    return Record(_directory(root, container), {"id": container, "pid": 0, "bundle": "", "cgroup": ""})
 
 
 def names(root: str) -> list[str]:
     """The ids on record, sorted."""
     try:
-        return sorted(name for name in os.listdir(root) if _ID.fullmatch(name))
+        found = os.listdir(root)
     except FileNotFoundError:
         return []
+    return sorted(name for name in found if _ID.fullmatch(name) and os.path.exists(f"{root}/{name}/state.json"))
 
 
 def _directory(root: str, container: str) -> str:

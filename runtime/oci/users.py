@@ -63,6 +63,11 @@ def lookup(spec: str, group_add: Sequence[str], passwd: str, group: str) -> User
     return User(entry.uid, gid, ids, entry.home or "/")
 
 
+def home_of(uid: int, passwd: str) -> str:
+    """The home directory of a number that is final, `/` where the file does not know it."""
+    return next((entry.home for entry in _parse_passwd(passwd) if entry.uid == uid), "") or "/"
+
+
 def _find_user(arg: str, passwd: str) -> _Passwd:
     number = 0 if not arg else _number(arg)
     for entry in _parse_passwd(passwd):

@@ -90,8 +90,9 @@ class FakeEngine:
             "id": container["Id"],
             "attributes": {**labels, "name": container["Name"][1:], **attributes},
         }
-        for exchange in self._events:
-            exchange.line(event)
+        with self._lock:
+            for exchange in self._events:
+                exchange.line(event)
 
     @property
     def listeners(self) -> int:
@@ -132,8 +133,9 @@ class FakeEngine:
         exchange.end_stream()
 
     def _subscribe(self, exchange: Exchange) -> None:
-        exchange.begin_stream()
-        self._events.append(exchange)
+        with self._lock:  # whoever has the head is listened to
+            exchange.begin_stream()
+            self._events.append(exchange)
 
     # --- connections
 

@@ -51,3 +51,12 @@ def test_a_hook_that_hangs_is_killed_after_its_timeout() -> None:
 def test_a_hook_that_is_not_there_is_named() -> None:
     with pytest.raises(SystemFailure, match="hook poststop /nosuch: no such file or directory"):
         hooks.run(KERNEL, "poststop", [{"path": "/nosuch"}], STATE)
+
+
+def test_after_the_end_every_hook_runs_and_failures_are_told(tmp_path: Path) -> None:
+    entries = [shell("exit 1"), {"path": "/nosuch"}, shell(f"touch {tmp_path}/last")]
+    assert hooks.run_all(KERNEL, "poststop", entries, STATE) == [
+        "hook poststop /bin/sh: ended with status 1",
+        "hook poststop /nosuch: no such file or directory",
+    ]
+    assert (tmp_path / "last").exists()

@@ -194,3 +194,10 @@ def test_cgroup_and_time_namespaces_are_entered_late() -> None:
     assert made.clone_flags == c.CLONE_NEWNS
     assert made.new_cgroup_namespace
     assert made.time_offsets == "boottime 5 7\n"
+
+
+@pytest.mark.parametrize("number", [(-1, 0), (4096, 0), (0, 2**20), (2**40, 1)])
+def test_a_device_number_that_the_kernel_cannot_encode_is_refused(number: tuple[int, int]) -> None:
+    entry = {"path": "/dev/x", "type": "c", "major": number[0], "minor": number[1]}
+    with pytest.raises(InvalidParameter, match="device /dev/x: no device has the number"):
+        plan(spec(linux__devices=[entry]))

@@ -64,3 +64,28 @@ def test_damage_is_named_and_absence_is_not_damage(tmp_path: Path) -> None:
 def test_the_configuration_is_that_of_the_creation(tmp_path: Path) -> None:
     record = state.make(str(tmp_path), "box", {"hostname": "h"}, "/b")
     assert record.spec() == {"hostname": "h"}
+
+
+@pytest.mark.parametrize("text", ["[]", '"x"', "{}", '{"id": "box"}', "{", "\x00", ""])
+def test_a_state_file_of_another_form_is_damage(tmp_path: Path, text: str) -> None:
+    record = state.make(str(tmp_path), "box", {}, "/b")
+    with open(f"{record.directory}/state.json", "w", encoding="ascii") as file:
+        file.write(text)
+    with pytest.raises(SystemFailure, match="container box: state is damaged"):
+        state.load(str(tmp_path), "box")
+    state.without_state(str(tmp_path), "box").remove()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
+    record = state.make(str(tmp_path), "box", {}, "/b")
+    with open(f"{record.directory}/config.json", "w", encoding="ascii") as file:
+        file.write("{")
+    with pytest.raises(SystemFailure, match="container box: configuration is damaged"):
+        record.spec()
+
+
+def test_directories_without_a_state_are_no_containers(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    state.make(str(tmp_path), "box", {}, "/b")
+    assert state.names(str(tmp_path)) == ["box"]
