@@ -1,17 +1,17 @@
-"""The attach socket: each connection's first frame says whether it wants the container's stdio or a process of its own."""
+"""The attach socket: a connection's first frame says what it wants: the container's stdio, a process, to unpack files."""
 
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import EngineError, InvalidParameter, SystemFailure
 from runtime.shim.connection import Connection
 from runtime.shim.loop import READ
-from runtime.wire import frames, unixsocket
+from runtime.wire import frames
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from runtime.shim.loop import Loop
@@ -21,32 +21,43 @@ START_SECONDS = 10.0
 
 
 class AttachServer:
-    """on_attach(client, request) and on_exec(client, request) take the connection over; they may raise EngineError, OSError."""
+    """The handlers (client, request) take the connection over; they may raise EngineError, OSError."""
 
-    __slots__ = ("_loop", "_on_attach", "_on_exec", "_server", "_waiting")
+    __slots__ = ("_clients", "_loop", "_on_archive", "_on_attach", "_on_exec", "_server", "_waiting")
 
     def __init__(
         self,
         loop: Loop,
-        path: str,
+        server: socket.socket,
         on_attach: Callable[[Connection, dict[str, Any]], None],
         on_exec: Callable[[Connection, dict[str, Any]], None],
+        on_archive: Callable[[Connection, dict[str, Any]], None],
     ) -> None:
-        """Raises OSError when `path` cannot be bound."""
+        """`server` listens."""
         self._loop = loop
         self._on_attach = on_attach
         self._on_exec = on_exec
+        self._on_archive = on_archive
         self._waiting: set[Connection] = set()
-        self._server = unixsocket.listen(path, socket.SOCK_STREAM, backlog=128)
-        loop.watch(self._server.fileno(), READ, self._accept)
+        self._clients: list[Connection] = []
+        self._server = server
+        loop.watch(server.fileno(), READ, self.accept)
 
-    def _accept(self, events: int) -> None:
+    def accept(self, events: int) -> None:
+        """A client waits."""
         sock, _ = self._server.accept()
         client = Connection(self._loop, sock)
+        self._clients = [known for known in self._clients if not known.closed]
+        self._clients.append(client)
         self._waiting.add(client)
         client.on_frame = lambda kind, payload: self._first(client, kind, payload)
         client.on_close = lambda: self._waiting.discard(client)
         self._loop.later(START_SECONDS, lambda: self._expire(client))
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that clients have not taken yet."""
+        return sum(client.size for client in self._clients)
 
     def _expire(self, client: Connection) -> None:
         if client in self._waiting:
@@ -59,6 +70,8 @@ class AttachServer:
             request = self._parse(kind, payload)
             if request.get("attach"):
                 self._on_attach(client, request)
+            elif "archive" in request:
+                self._on_archive(client, request["archive"])
             else:
                 self._on_exec(client, request["exec"])
         except EngineError as error:
@@ -73,8 +86,10 @@ class AttachServer:
         if kind != frames.START:
             raise InvalidParameter("attach request: the first frame is not START")
         request = json.loads(payload)
-        if not isinstance(request, dict) or not (request.get("attach") or isinstance(request.get("exec"), dict)):
-            raise InvalidParameter("attach request: neither attach nor exec")
+        if not isinstance(request, dict) or not (
+            request.get("attach") or any(isinstance(request.get(kind), dict) for kind in ("archive", "exec"))
+        ):
+            raise InvalidParameter("attach request: neither attach nor archive nor exec")
         return request
 
 

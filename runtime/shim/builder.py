@@ -1,80 +1,93 @@
-"""Build the container in a process of its own that ends with it: what it touched of shared memory goes with it.
+"""Build the container, in an errand: sockets, pipes, spec, root file system, first process.
 
-Reading a spec and planning a root file system writes to a megabyte of the zygote's pages (reference counts), which a
-shim would keep for as long as its container runs. The container's first process is made with CLONE_PARENT: its parent
-is the shim, not the builder.
+The container's first process is made with CLONE_PARENT: its parent is the shim, not the process that ran the errand.
 """
 
 from __future__ import annotations
 
+import _socket
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import EngineError, InvalidParameter, SystemFailure
-from runtime.oci import create, plan
-from runtime.oci.messages import ENGINE_FAILED, StartError
+from runtime.errors import InvalidParameter
+from runtime.linux import procfs
+from runtime.oci import create
+from runtime.shim import errand, exitrecord, rendezvous, streams
+from runtime.shim.logfile import LogFile
 from runtime.wire import seqpacket
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from runtime.cgroups.manager import Manager
+    from runtime.cgroups.layout import Layout
     from runtime.linux.syscalls import Kernel
+    from runtime.oci.messages import StartError
 
 HELD = "held:"
 """A namespace path that names a descriptor the shim holds."""
 
 
 class Built:
-    """A container that waits for its start; the caller owns both descriptors."""
+    """What the builder leaves to the shim, which owns the descriptors; `failure` is set where no container came of it."""
 
-    __slots__ = ("pid", "pidfd", "skipped", "sync")
+    __slots__ = ("attach_socket", "ends", "failure", "marks", "pid", "pidfd", "shim_socket", "start_time", "sync")
 
-    def __init__(self, pid: int, pidfd: int, sync: int, skipped: list[str]) -> None:
+    def __init__(self) -> None:
+        self.shim_socket = -1
+        self.attach_socket = -1
+        self.marks: dict[str, list[int]] = {}
+        self.pid = 0
+        self.start_time = 0
+        self.pidfd = -1
+        self.sync = -1
+        self.ends: list[int | None] = [None, None, None]
+        """Our sides of the container's stdin, stdout and stderr."""
+        self.failure: StartError | None = None
+
+
+class Made:
+    """A container that waits for its start, in the builder."""
+
+    __slots__ = ("ends", "pid", "pidfd", "skipped", "sync")
+
+    def __init__(self, pid: int, pidfd: int, sync: int, ends: streams.Ends, skipped: list[str]) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.sync = sync
+        self.ends = ends
         self.skipped = skipped
 
 
 def build(
     kernel: Kernel,
+    layout: Layout,
     request: dict[str, Any],
     *,
-    stdio: Sequence[int | None],
-    console: int | None,
-    cgroup: Manager,
+    control: int,
     held: dict[str, int],
+    make: Callable[[Kernel, Layout, dict[str, Any], dict[str, int]], Made],
 ) -> Built:
-    """Make the container of `request["bundle"]` up to the point before its program runs.
+    """Let `make` make the container up to the point before its program runs, and tell `control` so.
 
-    Raises the StartError or other EngineError of what failed, after which nothing of it is left.
+    Failures are in the result.
     """
-    ours, theirs = seqpacket.pair()
-    builder = os.fork()
-    if builder == 0:
-        ours.close()
-        _run(kernel, request, theirs, stdio=stdio, console=console, cgroup=cgroup, held=held)
-    theirs.close()
-    with ours:
-        try:
-            message, fds = seqpacket.recv(ours)
-        except EOFError:
-            message, fds = {"error": SystemFailure("container builder: ended without a word").to_wire()}, []
-    _reap(builder)
+    message, fds = errand.run(lambda: _build(kernel, layout, request, control=control, held=held, make=make))
+    built = Built()
+    built.marks = message.get("marks", {})
+    for name, fd in zip(message["fds"], fds, strict=True):
+        if name in _ENDS:
+            built.ends[_ENDS[name]] = fd
+        else:
+            setattr(built, name, fd)
     if "error" in message:
-        _reap_all()
-        error = message["error"]
-        raise StartError(
-            str(message.get("stage", "create")),
-            int(message.get("exit_code", ENGINE_FAILED)),
-            error["message"],
-            error["kind"],
-            **error["fields"],
-        )
-    return Built(message["pid"], kernel.pidfd_open(message["pid"]), fds[0], message["skipped"])
+        errand.reap_all()
+        built.failure = errand.start_error(message)
+        return built
+    built.pid, built.start_time = message["pid"], message["start_time"]
+    return built
+
+
+_ENDS = {"stdin": 0, "stdout": 1, "stderr": 2}
 
 
 def read_spec(bundle: str) -> dict[str, Any]:
@@ -89,43 +102,70 @@ def read_spec(bundle: str) -> dict[str, Any]:
     return found
 
 
-def exec_settings(bundle: str) -> tuple[bytes, bool]:
-    """What an exec needs of the container's spec: the seccomp program, and whether it has a user namespace."""
-    spec = read_spec(bundle)
-    program, _ = plan.seccomp_program(spec)
-    kinds = {entry.get("type") for entry in (spec.get("linux") or {}).get("namespaces") or ()}
-    return program, "user" in kinds
-
-
-def _run(
+def _build(
     kernel: Kernel,
+    layout: Layout,
     request: dict[str, Any],
-    sock: socket.socket,
     *,
-    stdio: Sequence[int | None],
-    console: int | None,
-    cgroup: Manager,
+    control: int,
     held: dict[str, int],
-) -> None:
-    """In the builder; never returns."""
+    make: Callable[[Kernel, Layout, dict[str, Any], dict[str, int]], Made],
+) -> errand.Outcome:
+    fds: dict[str, int] = {}
+    marks: dict[str, list[int]] = {}
     try:
-        spec = _resolved(read_spec(request["bundle"]), request, held)
-        skipped = cgroup.create((spec.get("linux") or {}).get("resources") or {})
-        made = create.create(
-            kernel,
-            spec,
-            bundle=request["bundle"],
-            container=request["id"],
-            stdio=(stdio[0], stdio[1], stdio[2]),
-            cgroup=cgroup,
-            console=console,
-            sibling=True,
-        )
-        seqpacket.send(sock, {"pid": made.pid, "skipped": skipped}, [made.sync])
-    except BaseException as error:  # nothing may return into the copy of the shim
-        seqpacket.send(sock, _failure(error))
+        exitrecord.remove(request["exit_record"])
+        fds, marks = rendezvous.bind(request)
+        made = make(kernel, layout, request, held)
+        start_time = procfs.start_time(made.pid)
+        _announce(control, made, start_time)
+    except Exception as error:  # whatever it was, the shim lives on to tell the engine
+        return {"fds": list(fds), "marks": marks, **errand.failure(error)}, list(fds.values())
+    ends = {"stdin": made.ends.stdin, "stdout": made.ends.stdout, "stderr": made.ends.stderr}
+    fds |= {"pidfd": made.pidfd, "sync": made.sync} | {name: fd for name, fd in ends.items() if fd is not None}
+    return {"pid": made.pid, "start_time": start_time, "fds": list(fds), "marks": marks}, list(fds.values())
+
+
+def _announce(control: int, made: Made, start_time: int) -> None:
+    """Tell the engine; one that is gone will be told when another says hello."""
+    message: dict[str, Any] = {"type": "created", "pid": made.pid, "start_time": start_time}
+    if made.skipped:
+        message["warnings"] = [f"{file}: not supported by this kernel, limit dropped" for file in made.skipped]
+    peer = _socket.socket(fileno=control)
+    try:
+        seqpacket.send(peer, message, [made.pidfd])
+    except OSError:
+        pass
     finally:
-        os._exit(0)
+        peer.detach()
+
+
+def make_container(kernel: Kernel, layout: Layout, request: dict[str, Any], held: dict[str, int]) -> Made:
+    """The container, waiting for its start. Raises EngineError, OSError, and what a malformed request makes."""
+    if request.get("log"):
+        # The shim opens it with the first output: that it can be had is to be known now, and it shall be there to read.
+        LogFile(request["log"]["path"]).close()
+    spec = _resolved(read_spec(request["bundle"]), request, held)
+    cgroup = layout.manager(request["cgroup"])
+    skipped = cgroup.create((spec.get("linux") or {}).get("resources") or {})
+    ends = streams.terminal() if request.get("tty") else streams.pipes(stdin=bool(request.get("stdin")))
+    made = create.create(
+        kernel,
+        spec,
+        bundle=request["bundle"],
+        container=request["id"],
+        stdio=ends.child,
+        cgroup=cgroup,
+        console=ends.console,
+        sibling=True,
+    )
+    ends.close_child()
+    ends.take_master()
+    if not request.get("tty"):
+        for fd in (ends.stdout, ends.stderr):
+            if fd is not None:
+                streams.widen(fd)
+    return Made(made.pid, made.pidfd, made.sync, ends, skipped)
 
 
 def _resolved(spec: dict[str, Any], request: dict[str, Any], held: dict[str, int]) -> dict[str, Any]:
@@ -140,30 +180,3 @@ def _resolved(spec: dict[str, Any], request: dict[str, Any], held: dict[str, int
             raise InvalidParameter(f"namespace {namespace.get('type')}: no held descriptor {path[len(HELD) :]}")
         namespace["path"] = f"/proc/self/fd/{fd}"
     return spec
-
-
-def _failure(error: BaseException) -> dict[str, Any]:
-    if isinstance(error, StartError):
-        return {"stage": error.stage, "exit_code": error.exit_code, "error": error.to_wire()}
-    if isinstance(error, EngineError):
-        return {"error": error.to_wire()}
-    if isinstance(error, OSError):
-        where = f" {error.filename}" if error.filename else ""
-        return {"error": SystemFailure(f"create{where}: {(error.strerror or str(error)).lower()}").to_wire()}
-    return {"error": InvalidParameter(f"start request: malformed, {error!r}").to_wire()}
-
-
-def _reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        pass
-
-
-def _reap_all() -> None:
-    """A builder that failed has killed the container's first process; its exit status is its parent's to take."""
-    try:
-        while True:
-            os.waitpid(-1, 0)
-    except ChildProcessError:
-        pass

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from runtime.linux import pidfd as process
 from runtime.oci import messages
+from runtime.shim import errand
 from runtime.shim.loop import READ
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Child:
             failure = error
         self._loop.unwatch(fd)
         os.close(fd)
+        errand.collect()
         self._on_begin(failure)
 
     def _ended(self, events: int) -> None:

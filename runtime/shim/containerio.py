@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from runtime.shim import clock, streams
 from runtime.shim.jsonlines import Formatter
 from runtime.shim.logfile import LogFile
-from runtime.shim.loop import READ
+from runtime.shim.loop import READ, complain
 from runtime.shim.pipeinput import PipeInput
 from runtime.wire import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runtime.shim.connection import Connection
     from runtime.shim.loop import Loop, Timer
@@ -29,15 +29,15 @@ _NAMES = {frames.STDOUT: "stdout", frames.STDERR: "stderr"}
 
 
 class ContainerIO:
-    """Owns our ends of the streams, the log and the attached clients."""
+    """Owns our ends of the streams, the log (opened with the first record) and the attached clients."""
 
     __slots__ = (
         "_clients",
         "_ended",
-        "_ends",
         "_formatters",
         "_input",
         "_log",
+        "_log_options",
         "_loop",
         "_outputs",
         "_paused",
@@ -49,18 +49,13 @@ class ContainerIO:
         "on_signal",
     )
 
-    def __init__(self, loop: Loop, request: dict[str, Any]) -> None:
-        """Raises OSError when the log or a pipe cannot be had."""
+    def __init__(self, loop: Loop, request: dict[str, Any], ends: Sequence[int | None]) -> None:
+        """`ends`: our sides of stdin, stdout and stderr, now owned here; a terminal's master is both of the first."""
         self._loop = loop
-        log = request.get("log")
-        self._log = (
-            LogFile(log["path"], max_size=int(log.get("max_size") or 0), max_file=int(log.get("max_file") or 1))
-            if log
-            else None
-        )
+        self._log_options: dict[str, Any] | None = request.get("log")
+        self._log: LogFile | None = None
         self._terminal = bool(request.get("tty"))
         self._stdin_once = bool(request.get("stdin_once"))
-        self._ends = streams.terminal() if self._terminal else streams.pipes(stdin=bool(request.get("stdin")))
         self._input: PipeInput | None = None
         self._outputs: dict[int, int] = {}
         self._formatters: dict[int, Formatter] = {}
@@ -72,25 +67,14 @@ class ContainerIO:
         self.on_eof: Callable[[], None] | None = None
         """Called once when the last stream has ended after expect_end()."""
         self.on_signal: Callable[[str], None] = _ignore_signal
-
-    @property
-    def ends(self) -> streams.Ends:
-        return self._ends
-
-    def begin(self) -> None:
-        """The child has its ends: start reading. Raises SystemFailure when a terminal was promised and none came."""
-        self._ends.close_child()
-        self._ends.take_master()
-        ends = self._ends
-        if ends.stdin is not None:
-            self._input = PipeInput(self._loop, ends.stdin, terminal=self._terminal)
+        stdin, stdout, stderr = ends
+        if stdin is not None:
+            self._input = PipeInput(loop, stdin, terminal=self._terminal)
             self._input.on_drain = self._resume_clients
-        for fd, kind in ((ends.stdout, frames.STDOUT), (ends.stderr, frames.STDERR)):
-            if fd is not None:
-                if not self._terminal:
-                    streams.widen(fd)
-                self._outputs[fd] = kind
-                self._formatters[fd] = Formatter(_NAMES[kind])
+        if stdout is not None:
+            self._outputs[stdout] = frames.STDOUT
+        if stderr is not None:
+            self._outputs[stderr] = frames.STDERR
         self._watch()
 
     def attach(self, client: Connection, request: dict[str, Any]) -> None:
@@ -120,8 +104,6 @@ class ContainerIO:
             self._close_output(fd)
         if self._input is not None:
             self._input.close()
-        if not self._formatters:
-            self._ends.close_all()
         clients, self._clients = self._clients, []
         for client in clients:
             client.finish(kind, value)
@@ -130,6 +112,7 @@ class ContainerIO:
         if self._log is not None:
             self._log.close()
             self._log = None
+        self._log_options = None
 
     def _watch(self) -> None:
         if self._paused:
@@ -154,10 +137,8 @@ class ContainerIO:
             self._close_output(fd)
             self._check_end()
             return
-        if self._log is not None:
-            records = self._formatters[fd].feed(data, clock.now())
-            if records:
-                self._log.write(records)
+        if self._log_options is not None:
+            self._record(self._formatter(fd).feed(data, clock.now()))
         if self._clients:
             self._fan_out(self._outputs[fd], data)
 
@@ -200,10 +181,30 @@ class ContainerIO:
     def _close_output(self, fd: int) -> None:
         self._loop.unwatch(fd)
         os.close(fd)
+        if fd in self._formatters:
+            self._record(self._formatters.pop(fd).finish(clock.now()))
         del self._outputs[fd]
-        records = self._formatters[fd].finish(clock.now())
-        if records and self._log is not None:
-            self._log.write(records)
+
+    def _formatter(self, fd: int) -> Formatter:
+        # Made with the first output: a container that says nothing costs its shim nothing for this.
+        found = self._formatters.get(fd)
+        if found is None:
+            found = self._formatters[fd] = Formatter(_NAMES[self._outputs[fd]])
+        return found
+
+    def _record(self, records: bytes) -> None:
+        if not records or self._log_options is None:
+            return
+        if self._log is None:
+            options = self._log_options
+            size, count = int(options.get("max_size") or 0), int(options.get("max_file") or 1)
+            try:
+                self._log = LogFile(options["path"], max_size=size, max_file=count)
+            except OSError as error:
+                complain(f"log {options['path']}: {error.strerror}")
+                self._log_options = None
+                return
+        self._log.write(records)
 
     def _check_end(self) -> None:
         if self._ended and not self._outputs and self.on_eof is not None:

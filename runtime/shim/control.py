@@ -1,15 +1,18 @@
 """The engine's side of a shim: one control peer at a time, the newest wins.
 
 What was not heard is not kept here: the answer to hello says how things stand, so a new engine needs no history.
+The sockets are of the C class: a shim that only waits never touches the module around it (0.1 MB).
 """
 
 from __future__ import annotations
 
+import _socket
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
 from runtime.shim.loop import READ, complain
-from runtime.wire import seqpacket, unixsocket
+from runtime.wire import seqpacket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,26 +23,27 @@ if TYPE_CHECKING:
 class Control:
     """on_message(message, fds) for each request (it owns the descriptors), on_lost() when the current peer is gone."""
 
-    __slots__ = ("_loop", "_on_lost", "_on_message", "_peer", "_server")
+    __slots__ = ("_listener", "_loop", "_on_lost", "_on_message", "_peer")
 
     def __init__(
         self,
         loop: Loop,
-        first: socket.socket,
+        first: int,
         on_message: Callable[[dict[str, Any], list[int]], None],
         on_lost: Callable[[], None],
     ) -> None:
+        """`first`: descriptor of the socket to the engine that asked for the container."""
         self._loop = loop
         self._on_message = on_message
         self._on_lost = on_lost
-        self._peer: socket.socket | None = None
-        self._server: socket.socket | None = None
+        self._listener = -1
+        self._peer: _socket.socket | None = None
         self._adopt(first)
 
-    def listen(self, path: str) -> None:
-        """Let later engines connect at `path`. Raises OSError."""
-        self._server = server = unixsocket.listen(path, socket.SOCK_SEQPACKET, backlog=8)
-        self._loop.watch(server.fileno(), READ, lambda _: self._adopt(server.accept()[0]))
+    def listen(self, fd: int) -> None:
+        """Let later engines connect at the listening socket `fd`."""
+        self._listener = fd
+        self._loop.watch(fd, READ, self._accept)
 
     def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """To the current peer; none is fine. A peer that does not read is dropped: its successor asks how things stand."""
@@ -51,17 +55,44 @@ class Control:
             complain(f"control: {error}")
             self._drop()
 
-    def _adopt(self, sock: socket.socket) -> None:
-        old, self._peer = self._peer, sock
+    def send_encoded(self, message: bytes) -> None:
+        """As send, of a message that is JSON already."""
+        if self._peer is None:
+            return
+        try:
+            seqpacket.send_encoded(self._peer, message)
+        except OSError as error:
+            complain(f"control: {error}")
+            self._drop()
+
+    def close(self) -> None:
+        """Give up peer and listener, without a call of on_lost."""
+        for fd in (self._listener, -1 if self._peer is None else self._peer.detach()):
+            if fd >= 0:
+                self._loop.unwatch(fd)
+                os.close(fd)
+        self._peer, self._listener = None, -1
+
+    def _accept(self, events: int) -> None:
+        server = socket.socket(fileno=self._listener)
+        try:
+            self._adopt(server.accept()[0].detach())
+        finally:
+            server.detach()
+
+    def _adopt(self, fd: int) -> None:
+        old, self._peer = self._peer, _socket.socket(fileno=fd)
         if old is not None:
             self._loop.unwatch(old.fileno())
             old.close()
-        sock.setblocking(False)
-        self._loop.watch(sock.fileno(), READ, lambda _: self._receive(sock))
+        self._peer.setblocking(False)
+        self._loop.watch(fd, READ, self._receive)
 
-    def _receive(self, sock: socket.socket) -> None:
+    def _receive(self, events: int) -> None:
+        if self._peer is None:
+            return
         try:
-            message, fds = seqpacket.recv(sock)
+            message, fds = seqpacket.recv(self._peer)
         except BlockingIOError:
             return
         except (EOFError, OSError, ValueError) as error:

@@ -8,18 +8,24 @@ from __future__ import annotations
 import os
 import signal
 
+_ROUNDS = 8
+"""Of looking for processes that were forked while the others were being stopped."""
+
 
 def kill(root: int, candidates: list[int]) -> None:
     """SIGKILL `root`, its session and its descendants among `candidates` (pids of the cgroup; empty: all processes)."""
-    # Stopped first, the root cannot fork while its descendants are being looked for.
+    # Stopped first, none can fork while the others are being looked for, nor say on its stderr that a child was killed.
+    stopped: set[int] = set()
     _signal(root, signal.SIGSTOP)
-    for _ in range(8):
-        victims = members(root, candidates or everyone())
-        for pid in victims:
-            _signal(pid, signal.SIGKILL)
-        if not victims - {root}:
+    for _ in range(_ROUNDS):
+        found = members(root, candidates or everyone()) - stopped
+        if not found:
             break
-    _signal(root, signal.SIGKILL)
+        for pid in found:
+            _signal(pid, signal.SIGSTOP)
+        stopped |= found
+    for pid in stopped | {root}:
+        _signal(pid, signal.SIGKILL)
 
 
 def members(root: int, candidates: list[int]) -> set[int]:

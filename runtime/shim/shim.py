@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
-from runtime.errors import Conflict, EngineError, InvalidParameter, SystemFailure
+from runtime.errors import Conflict, EngineError, InvalidParameter
 from runtime.linux import pidfd as process
-from runtime.linux import procfs
-from runtime.oci import create, execin
-from runtime.oci.messages import StartError
-from runtime.shim import builder, clock, exitrecord, probe, streams
+from runtime.oci import create
+from runtime.oci.messages import ENGINE_FAILED, StartError
+from runtime.shim import builder, clock, entering, errand, exitrecord, probe, rendezvous, streams
+from runtime.shim.archive import ArchiveSession
 from runtime.shim.attach import AttachServer
 from runtime.shim.containerio import ContainerIO
 from runtime.shim.control import Control
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime.cgroups.layout import Layout
+    from runtime.cgroups.manager import Manager
     from runtime.linux.syscalls import Kernel
     from runtime.shim.connection import Connection
 
@@ -36,29 +37,44 @@ RESPAWN_SECONDS = 0.3
 DRAIN_SECONDS = 1.0
 """How long a process outside the container's pid namespace may hold the stdio after the container's end."""
 
+LINGER_SECONDS = 60.0
+"""How long an attached client may take nothing before a released shim leaves with what it was still owed."""
+
+_LINGER_STEP = 0.1
+
+
+class Surroundings(TypedDict):
+    """What is the same for all shims of a zygote."""
+
+    engine: EngineCommand
+    namespaces: HostNamespaces
+    zygote: int
+    """Its pid."""
+
 
 class Shim:
     """One run of one container."""
 
     __slots__ = (
-        "_cgroup",
+        "_attachments",
+        "_built",
         "_control",
-        "_created",
         "_end",
         "_failure",
         "_held",
-        "_init_start",
         "_io",
         "_kernel",
+        "_layout",
         "_loop",
+        "_manager",
         "_no_respawn",
-        "_own_pidns",
         "_probes",
         "_released",
         "_request",
-        "_respawn",
+        "_respawner",
         "_sessions",
         "_status",
+        "_surroundings",
     )
 
     def __init__(
@@ -69,21 +85,20 @@ class Shim:
         *,
         control: int,
         held: dict[str, int],
-        engine: EngineCommand,
-        namespaces: HostNamespaces,
-        zygote: int,
+        surroundings: Surroundings,
     ) -> None:
         self._kernel = kernel
+        self._layout = layout
         self._request = request
         self._held = held
-        self._own_pidns = namespaces["pid"]
+        self._surroundings = surroundings
         self._loop = Loop()
-        # While the zygote lives it brings the engine back; asked at each attempt, for it may die later.
-        self._respawn = Respawn(self._loop, kernel, engine, namespaces, lambda: os.getppid() == zygote)
+        # Most shims only wait: what not every one needs is made when it is needed, in pages that are its own.
+        self._respawner: Respawn | None = None
+        self._manager: Manager | None = None
+        self._attachments: AttachServer | None = None
         self._no_respawn = False
-        self._cgroup = layout.manager(request["cgroup"])
-        self._created: builder.Built | None = None
-        self._init_start = 0
+        self._built = builder.Built()
         self._failure: dict[str, Any] | None = None
         self._end: dict[str, Any] | None = None
         self._released = False
@@ -91,88 +106,115 @@ class Shim:
         self._sessions: set[ExecSession] = set()
         self._io: ContainerIO | None = None
         self._status = "creating"
-        self._control = Control(
-            self._loop,
-            socket.socket(fileno=control),
-            self._message,
-            self._engine_lost,
+        self._control = Control(self._loop, control, self._message, self._engine_lost)
+
+    def begin(self, control: int, make: Callable[..., builder.Made] = builder.make_container) -> builder.Built:
+        """Build the container; `control` is the descriptor of the socket to the engine, `make` a rehearsal's stand-in."""
+        built = self._built = builder.build(
+            self._kernel, self._layout, self._request, control=control, held=self._held, make=make
         )
+        if built.shim_socket >= 0:
+            self._control.listen(built.shim_socket)
+        if built.attach_socket >= 0:
+            self._loop.watch(built.attach_socket, READ, self._first_attachment)
+        if built.failure is not None:
+            self._fail(built.failure)
+            return built
+        self._io = ContainerIO(self._loop, self._request, built.ends)
+        self._io.on_signal = self._signal_by_name
+        self._loop.watch(built.pidfd, READ, self._init_ended)
+        self._status = "created"
+        return built
+
+    def step(self) -> None:
+        """Handle what there is to handle, or wait for it."""
+        self._loop.step(None)
 
     def run(self) -> None:
         """Until released."""
-        try:
-            self._create()
-        except (EngineError, OSError, KeyError, TypeError, ValueError) as error:
-            self._fail(error)
         self._loop.run()
+
+    def close(self) -> None:
+        """Give up what would end with the process: for a rehearsal, whose process goes on."""
+        if self._io is not None:
+            self._io.finish(frames.EXIT, {})
+        self._control.close()
+        seqpacket.close_all([self._built.attach_socket, self._built.pidfd])
+        self._loop.close()
+
+    @property
+    def _cgroup(self) -> Manager:
+        if self._manager is None:
+            self._manager = self._layout.manager(self._request["cgroup"])
+        return self._manager
+
+    @property
+    def _respawn(self) -> Respawn:
+        if self._respawner is None:
+            around = self._surroundings
+            self._respawner = Respawn(
+                self._loop, self._kernel, around["engine"], around["namespaces"], self._leave_engine_to_others
+            )
+        return self._respawner
+
+    def _leave_engine_to_others(self) -> bool:
+        """Asked at each attempt to bring the engine back."""
+        if self._status in ("exited", "failed") and not os.path.isdir(os.path.dirname(self._request["exit_record"])):
+            # The container is over and its record removed: no engine will ever ask.
+            self._loop.stop()
+            return True
+        # While the zygote lives it does it; it may die later.
+        return os.getppid() == self._surroundings["zygote"]
+
+    def _first_attachment(self, events: int) -> None:
+        listener = socket.socket(fileno=self._built.attach_socket)
+        self._attachments = AttachServer(self._loop, listener, self._attach, self._exec, self._archive)
+        self._attachments.accept(events)
 
     # the container's life
 
-    def _create(self) -> None:
-        request = self._request
-        exitrecord.remove(request["exit_record"])
-        for key in ("shim_socket", "attach_socket"):
-            os.makedirs(os.path.dirname(request[key]), mode=0o700, exist_ok=True)
-        self._control.listen(request["shim_socket"])
-        AttachServer(self._loop, request["attach_socket"], self._attach, self._exec)
-        self._io = ContainerIO(self._loop, request)
-        self._io.on_signal = lambda name: self._signal_init(signal_number(name))
-        self._created = builder.build(
-            self._kernel,
-            request,
-            stdio=self._io.ends.child,
-            console=self._io.ends.console,
-            cgroup=self._cgroup,
-            held=self._held,
-        )
-        self._io.begin()
-        self._init_start = procfs.start_time(self._created.pid)
-        self._loop.watch(self._created.pidfd, READ, self._init_ended)
-        self._status = "created"
-        message = {"type": "created", "pid": self._created.pid, "start_time": self._init_start}
-        if self._created.skipped:
-            message["warnings"] = [
-                f"{file}: not supported by this kernel, limit dropped" for file in self._created.skipped
-            ]
-        self._control.send(message, [self._created.pidfd])
-
     def _go(self, message: dict[str, Any], fds: list[int]) -> None:
-        if self._status != "created" or self._created is None:
+        if self._status != "created":
             return
+        errand.collect()
         try:
-            create.release(self._created.sync)
+            create.release(self._built.sync)
         except (EngineError, OSError) as error:
             self._fail(error)
             return
         self._status = "running"
-        self._control.send({"type": "started", "at": clock.now()})
+        # By hand: the encoder would be used this once by a shim that only waits, for 0.1 MB.
+        self._control.send_encoded(b'{"type":"started","at":"%b"}' % clock.now().encode())
 
     def _fail(self, error: Exception) -> None:
         """The container never ran: undo, and say so."""
-        stage, code, wire = _describe(error)
-        created, self._created = self._created, None
-        if created is not None:
-            self._loop.unwatch(created.pidfd)
-            process.send_signal(self._kernel, created.pidfd, signal.SIGKILL)
-            _reap(created.pid)
-            os.close(created.pidfd)
+        message = errand.failure(error)
+        wire = message["error"]
+        built = self._built
+        if built.pidfd >= 0:
+            self._loop.unwatch(built.pidfd)
+            process.send_signal(self._kernel, built.pidfd, signal.SIGKILL)
+            _reap(built.pid)
+            os.close(built.pidfd)
+            built.pidfd = -1
         self._remove_cgroup()
         if self._io is not None:
             self._io.finish(frames.ERROR, wire)
         self._status = "failed"
+        stage, code = message.get("stage", "create"), message.get("exit_code", ENGINE_FAILED)
         self._failure = {"type": "start_failed", "stage": stage, "exit_code": code, "error": wire}
         self._control.send(self._failure)
         self._leave_if_released()
 
     def _init_ended(self, events: int) -> None:
-        created = self._created
-        if created is None or self._io is None:
+        io = self._io
+        if io is None:
             return
         if self._status == "created":
             self._fail(StartError("start", 125, f"container {self._request['id']}: ended before it was started"))
             return
-        self._loop.unwatch(created.pidfd)
-        _, status = os.waitpid(created.pid, 0)
+        self._loop.unwatch(self._built.pidfd)
+        _, status = os.waitpid(self._built.pid, 0)
         at = clock.now()
         self._kill_rest()
         timer = self._loop.later(DRAIN_SECONDS, lambda: self._conclude(status, at))
@@ -181,14 +223,15 @@ class Shim:
             timer.cancel()
             self._conclude(status, at)
 
-        self._io.on_eof = drained
-        self._io.expect_end()
+        io.on_eof = drained
+        io.expect_end()
 
     def _conclude(self, status: int, at: str) -> None:
-        if self._end is not None or self._created is None or self._io is None:
+        if self._end is not None or self._io is None:
             return
         self._io.on_eof = None
-        os.close(self._created.pidfd)
+        os.close(self._built.pidfd)
+        self._built.pidfd = -1
         end = exitrecord.exited(status, oom=self._cgroup.oom_kill_count() > 0, at=at)
         self._end = end
         self._status = "exited"
@@ -219,23 +262,38 @@ class Shim:
     def _leave_if_released(self) -> None:
         if not self._released or self._status not in ("exited", "failed"):
             return
-        for key in ("shim_socket", "attach_socket"):
-            try:
-                os.unlink(self._request[key])
-            except OSError:
-                pass
-        self._loop.stop()
+        rendezvous.remove(self._request, self._built.marks)
+        self._linger(0, LINGER_SECONDS)
 
-    def _signal_init(self, number: int) -> None:
-        if self._created is None or self._status not in ("created", "running"):
+    def _linger(self, before: int, left: float) -> None:
+        """Attached clients get all of the output, as long as they take any of it; nobody else waits for that."""
+        backlog = 0 if self._attachments is None else self._attachments.backlog
+        if not backlog or left <= 0:
+            self._loop.stop()
+            return
+        left = left - _LINGER_STEP if backlog == before else LINGER_SECONDS
+        self._loop.later(_LINGER_STEP, lambda: self._linger(backlog, left))
+
+    def _signal_by_name(self, name: str) -> None:
+        number = signal_number(name)
+        if not self._signal_init(number):
             raise Conflict(f"container {self._request['id']}: not running")
-        process.send_signal(self._kernel, self._created.pidfd, number)
+
+    def _signal_init(self, number: int) -> bool:
+        """False when there is no first process to be signalled."""
+        if self._built.pidfd < 0:
+            return False
+        return process.send_signal(self._kernel, self._built.pidfd, number)
 
     # the engine
 
     def _engine_lost(self) -> None:
         if not self._no_respawn:
             self._respawn.lost(RESPAWN_SECONDS)
+
+    def _engine_found(self) -> None:
+        if self._respawner is not None:
+            self._respawner.found()
 
     def _message(self, message: dict[str, Any], fds: list[int]) -> None:
         seqpacket.close_all(fds)
@@ -252,20 +310,19 @@ class Shim:
             self._control.send({"type": "error", "request": kind, "error": failure.to_wire()})
 
     def _hello(self, message: dict[str, Any], fds: list[int]) -> None:
-        self._respawn.found()
+        self._engine_found()
         self._no_respawn = False
-        alive = self._created is not None and self._end is None
         answer = {
             "type": "hello",
             "version": VERSION,
             "protocol": PROTOCOL,
             "id": self._request["id"],
             "pid": os.getpid(),
-            "init_pid": self._created.pid if self._created is not None else 0,
-            "start_time": self._init_start,
+            "init_pid": self._built.pid,
+            "start_time": self._built.start_time,
             "status": self._status,
         }
-        self._control.send(answer, [self._created.pidfd] if alive and self._created is not None else [])
+        self._control.send(answer, [self._built.pidfd] if self._built.pidfd >= 0 else [])
         for event in (self._failure, self._end):
             if event is not None:
                 self._control.send(event)
@@ -275,8 +332,8 @@ class Shim:
         members = self._cgroup.pids() if message.get("all") else []
         for pid in members:
             _kill(pid, number)
-        if not members and self._created is not None and self._end is None:
-            process.send_signal(self._kernel, self._created.pidfd, number)
+        if not members:
+            self._signal_init(number)
         if number == signal.SIGKILL:
             # A frozen process dies when it is thawed.
             self._cgroup.thaw()
@@ -294,25 +351,28 @@ class Shim:
 
     def _release(self, message: dict[str, Any], fds: list[int]) -> None:
         self._released = True
-        if self._status == "created" and self._created is not None:
-            process.send_signal(self._kernel, self._created.pidfd, signal.SIGKILL)
+        if self._status == "created":
+            self._signal_init(signal.SIGKILL)
         self._leave_if_released()
 
     def _bye(self, message: dict[str, Any], fds: list[int]) -> None:
         self._no_respawn = True
-        self._respawn.found()
+        self._engine_found()
 
     # what enters
 
     def _enter(self, spec: dict[str, Any], ends: streams.Ends) -> tuple[int, int, int]:
-        if self._status != "running" or self._created is None:
+        if self._status != "running":
             raise Conflict(f"container {self._request['id']}: not running")
-        # Read when something enters, not kept: most containers run for long and are entered seldom.
-        seccomp, user = builder.exec_settings(self._request["bundle"])
-        self._cgroup.adopt()
-        target = execin.Target(self._created.pidfd, self._own_pidns, seccomp, user=user)
-        spec = {**spec, "terminal": ends.console is not None}
-        return execin.enter(self._kernel, target, spec, stdio=ends.child, cgroup=self._cgroup, console=ends.console)
+        return entering.enter(
+            self._kernel,
+            self._layout,
+            self._request,
+            init=self._built.pidfd,
+            own_pidns=self._surroundings["namespaces"]["pid"],
+            process=spec,
+            ends=ends,
+        )
 
     def _probe(self, message: dict[str, Any], fds: list[int]) -> None:
         try:
@@ -342,9 +402,9 @@ class Shim:
         if self._end is not None:
             client.finish(frames.EXIT, {"ExitCode": self._end["exit_code"]})
             return
-        if self._io is None or self._created is None:
+        if self._io is None or self._failure is not None:
             raise Conflict(f"container {self._request['id']}: not running")
-        client.send_json(frames.STARTED, {"Pid": self._created.pid})
+        client.send_json(frames.STARTED, {"Pid": self._built.pid})
         self._io.attach(client, request)
 
     def _exec(self, client: Connection, request: dict[str, Any]) -> None:
@@ -358,6 +418,18 @@ class Shim:
             done=self._sessions.discard,
         )
         self._sessions.add(session)
+
+    def _archive(self, client: Connection, request: dict[str, Any]) -> None:
+        if self._status not in ("created", "running"):
+            raise Conflict(f"container {self._request['id']}: not running")
+        ArchiveSession(
+            self._loop,
+            self._kernel,
+            client=client,
+            request=request,
+            init=self._built.pid,
+            init_pidfd=self._built.pidfd,
+        )
 
 
 _REQUESTS: dict[str, Callable[[Shim, dict[str, Any], list[int]], None]] = {
@@ -381,27 +453,22 @@ def main(
     *,
     control: int,
     held: dict[str, int],
-    engine: EngineCommand,
-    namespaces: HostNamespaces,
-    zygote: int,
+    surroundings: Surroundings,
 ) -> NoReturn:
     """The shim's whole life, in the process that the zygote forked for it."""
     os.setsid()
-    kernel.set_name("pycompose-shim")
-    Shim(kernel, layout, request, control=control, held=held, engine=engine, namespaces=namespaces, zygote=zygote).run()
+    _name_process(b"pycompose-shim")
+    shim = Shim(kernel, layout, request, control=control, held=held, surroundings=surroundings)
+    shim.begin(control)
+    shim.run()
     os._exit(0)
 
 
-def _describe(error: Exception) -> tuple[str, int, dict[str, Any]]:
-    """(stage, exit code, wire form) of what made a start fail."""
-    if isinstance(error, StartError):
-        return error.stage, error.exit_code, error.to_wire()
-    if isinstance(error, EngineError):
-        return "create", 125, error.to_wire()
-    if isinstance(error, OSError):
-        where = f" {error.filename}" if error.filename else ""
-        return "create", 125, SystemFailure(f"create{where}: {(error.strerror or str(error)).lower()}").to_wire()
-    return "create", 125, InvalidParameter(f"start request: malformed, {error!r}").to_wire()
+def _name_process(name: bytes) -> None:
+    # As prctl(PR_SET_NAME), which ctypes would do at the price of 60 KB of pages written to.
+    fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, name)
+    os.close(fd)
 
 
 def _reap(pid: int) -> None:

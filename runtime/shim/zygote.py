@@ -22,6 +22,7 @@ from runtime.network import sandbox
 from runtime.shim import orphans, shim
 from runtime.shim.fdstore import FdStore
 from runtime.shim.loop import READ, Loop, complain
+from runtime.shim.rehearsal import rehearse
 from runtime.shim.respawn import HostNamespaces, Respawn
 from runtime.version import PROTOCOL, VERSION
 from runtime.wire import seqpacket, unixsocket
@@ -51,11 +52,13 @@ class Zygote:
         "_namespaces",
         "_orphans",
         "_peers",
+        "_rehearsed",
         "_respawn",
         "_server",
         "_shims",
         "_soft_files",
         "_store",
+        "_surroundings",
         "_wakeup",
     )
 
@@ -63,9 +66,14 @@ class Zygote:
         self._kernel = kernel
         self._config = config
         self._namespaces = _leave_host(kernel)
+        self._surroundings: shim.Surroundings = {
+            "engine": config["engine"],
+            "namespaces": self._namespaces,
+            "zygote": os.getpid(),
+        }
         self._loop = Loop()
         self._layout = cgroup_layout.detect()
-        self._respawn = Respawn(self._loop, kernel, config["engine"], self._namespaces)
+        self._respawn = Respawn(self._loop, kernel, config["engine"], self._namespaces, self._leave_if_abandoned)
         self._soft_files, self._hard_files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._hard_files, self._hard_files))
         self._store = FdStore()
@@ -74,6 +82,7 @@ class Zygote:
         self._orphans: dict[int, orphans.Lost] = {}
         self._host_layer: str | None = None
         self._bye = False
+        self._rehearsed = False
         self._server = unixsocket.listen(config["socket"], socket.SOCK_SEQPACKET)
         self._loop.watch(self._server.fileno(), READ, self._accept)
         self._wakeup = _watch_children(self._loop, self._reap)
@@ -141,12 +150,28 @@ class Zygote:
                 pass
             self._loop.stop()
 
+    def _leave_if_abandoned(self) -> bool:
+        """Asked at each attempt to bring the engine back: without its directory there is none to come."""
+        if self._shims or self._orphans or os.path.isdir(self._config["run"]):
+            return False
+        self._loop.stop()
+        return True
+
     # requests
 
     def _hello(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        if not self._rehearsed:
+            # After the answer: the engine goes on with its own start meanwhile.
+            self._rehearsed = True
+            self._loop.later(0, self._rehearse)
         self._bye = False
         self._respawn.found()
         return {"version": VERSION, "protocol": PROTOCOL, "pid": os.getpid()}, []
+
+    def _rehearse(self) -> None:
+        """Warm what shims run, while it is still shared."""
+        rehearse(self._kernel, self._layout, f"{self._config['run']}/rehearsal", self._surroundings)
+        _settle()
 
     def _put(self, message: dict[str, Any], fds: list[int]) -> Answer:
         self._store.store(message["key"], fds)
@@ -178,10 +203,9 @@ class Zygote:
         hold = list(message.get("hold") or ())
         if len(fds) != 1 + len(hold):
             raise InvalidParameter(f"start: {len(fds)} descriptors, expected {1 + len(hold)}")
-        zygote = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_shim(message, fds, hold, zygote)
+            self._become_shim(message, fds, hold)
         self._shims[pid] = {
             "id": message["id"],
             "cgroup": message["cgroup"],
@@ -189,11 +213,11 @@ class Zygote:
         }
         return {"shim_pid": pid}, []
 
-    def _become_shim(self, message: dict[str, Any], fds: list[int], hold: list[str], zygote: int) -> None:
+    def _become_shim(self, message: dict[str, Any], fds: list[int], hold: list[str]) -> None:
         """In the child; never returns."""
         try:
+            # The handler that does nothing stays: to reset it costs more pages than it does.
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _close_all_but({0, 1, 2, *fds, self._namespaces["pid"], self._namespaces["mnt"]})
             # A container's default limit is the machine's, not what the fd store needs.
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft_files, self._hard_files))
@@ -203,9 +227,7 @@ class Zygote:
                 message,
                 control=fds[0],
                 held=dict(zip(hold, fds[1:], strict=True)),
-                engine=self._config["engine"],
-                namespaces=self._namespaces,
-                zygote=zygote,
+                surroundings=self._surroundings,
             )
         except BaseException as error:  # nothing may return into the zygote's loop
             complain(f"shim {message.get('id')}: {type(error).__name__}: {error}")
@@ -257,11 +279,16 @@ def main(socket_fd: int) -> None:
     config, _ = seqpacket.recv(first)
     zygote = Zygote(KERNEL, config, first)
     del config
-    gc.collect()
-    gc.freeze()
     # Nothing here makes cycles that matter, and a collection writes to every page with an object it looks at.
     gc.disable()
+    _settle()
     zygote.run()
+
+
+def _settle() -> None:
+    """Leave nothing for a collection to look at."""
+    gc.collect()
+    gc.freeze()
 
 
 def _detach(socket_fd: int) -> None:

@@ -32,7 +32,7 @@ OperationKind = Literal[
 """The comment names the keys of `args`. Container is a name or an id; containers created earlier in the plan are
 named by name."""
 
-WaitConditionName = Literal["started", "healthy", "completed", "running_or_healthy"]
+WaitConditionName = Literal["started", "healthy", "completed", "exited", "running_or_healthy"]
 
 
 class Operation(TypedDict, total=False):
@@ -75,6 +75,6 @@ class PlanEvent(TypedDict, total=False):
     text: str
     error: dict[str, Any]
     result: dict[str, Any]
-    """CreateContainer: `Id`; RunHook: `ExitCode`, `Output`; WaitContainer(completed): `ExitCode`."""
+    """CreateContainer: `Id`; RunHook: `ExitCode`, `Output`; WaitContainer(completed, exited): `ExitCode`."""
     at: float
     """Seconds since the plan's start."""

@@ -13,13 +13,20 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Sequence
+
+    Socket = _socket.socket  # what socket.socket derives from: a shim has no more than that
 
 INLINE_LIMIT = 64 * 1024
 """Bytes of JSON above which a message goes as a memfd."""
 
 MAX_FDS = 252
 """SCM_MAX_FD is 253; one is left for the memfd."""
+
+# json.dumps and json.loads make or look for these on every call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
 
 _IN_MEMFD = b"@"
 _FD_SIZE = array.array("i").itemsize
@@ -32,11 +39,15 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def send(sock: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+def send(sock: Socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
     """Send `message` with copies of `fds`; the caller keeps its own. Raises OSError, BlockingIOError when non-blocking."""
+    send_encoded(sock, _encode(message).encode(), fds)
+
+
+def send_encoded(sock: Socket, payload: bytes, fds: Sequence[int] = ()) -> None:
+    """As send, of a message that is JSON already."""
     if len(fds) > MAX_FDS:
         raise ValueError(f"{len(fds)} descriptors in one message, at most {MAX_FDS}")
-    payload = json.dumps(message, separators=(",", ":")).encode()
     if len(payload) <= INLINE_LIMIT:
         _sendmsg(sock, payload, fds)
         return
@@ -47,7 +58,7 @@ def send(sock: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) 
         os.close(memfd)
 
 
-def recv(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def recv(sock: Socket) -> tuple[dict[str, Any], list[int]]:
     """The next message and its descriptors (close-on-exec, now the caller's).
 
     Raises EOFError when the peer is gone, ValueError for a malformed message, OSError (BlockingIOError when
@@ -79,13 +90,14 @@ def close_all(fds: Sequence[int]) -> None:
 def _parse(payload: bytes, flags: int, fds: list[int]) -> dict[str, Any]:
     if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
         raise ValueError("seqpacket message was truncated")
-    message = json.loads(_take_memfd(fds) if payload == _IN_MEMFD else payload)
-    if not isinstance(message, dict):
-        raise ValueError("seqpacket message is not an object")  # noqa: TRY004 - one kind for all malformed input
+    text = (_take_memfd(fds) if payload == _IN_MEMFD else payload).decode()
+    message, end = _decode(text)
+    if end != len(text) or not isinstance(message, dict):
+        raise ValueError("seqpacket message is not an object")
     return message
 
 
-def _sendmsg(sock: socket.socket, payload: bytes, fds: Sequence[int]) -> None:
+def _sendmsg(sock: Socket, payload: bytes, fds: Sequence[int]) -> None:
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sock.sendmsg([payload], ancillary, socket.MSG_NOSIGNAL)
 

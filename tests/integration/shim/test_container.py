@@ -94,6 +94,21 @@ def test_without_a_log_the_output_still_reaches_an_attached_client(rig):
     assert client.finish() == (b"hello\n", b"", {"ExitCode": 0})
 
 
+def test_a_shim_that_is_released_leaves_when_its_attached_client_has_taken_everything(rig):
+    container = rig.start("head", "-c", "700000", "/dev/zero", log=False)
+    container.created()
+    client = container.stream(attach=True)
+    client.expect(frames.STARTED)
+    container.send("go")
+    container.expect("started")
+    container.expect("exited")
+    container.send("release")
+    out, _, last = client.finish()
+    assert len(out) == 700_000
+    assert last == {"ExitCode": 0}
+    wait_until(lambda: not alive(container.shim_pid))
+
+
 def test_stdin_goes_from_the_client_to_the_container_and_its_end_too(rig):
     container = rig.start("cat", options={"stdin": True})
     container.created()
@@ -258,6 +273,18 @@ def test_a_container_that_was_never_told_to_go_is_undone_by_release(rig):
     assert not alive(container.init_pid)
     assert not container.exit_record.exists()
     assert not cgroup_exists(container)
+
+
+def test_a_shim_that_leaves_late_does_not_take_its_successors_sockets_away(rig):
+    name = "c" * 64
+    first = rig.start_spec(name, rig.spec(name, "true"))
+    first.run()
+    first.expect("exited")
+    second = rig.start_spec(name, rig.spec(name, "sleep", "300"))
+    second.run()
+    first.release()
+    assert second.exec("true").finish()[2] == {"ExitCode": 0}
+    assert second.reconnect()["pid"] == second.shim_pid
 
 
 def test_a_container_above_its_memory_limit_is_reported_as_such(rig):

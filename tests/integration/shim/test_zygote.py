@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -45,6 +46,28 @@ def test_it_runs_from_a_sealed_copy_and_is_hidden_from_those_without_rights(rig)
     # A process that is not dumpable keeps its memory from others of its user.
     status = Path(f"/proc/{rig.zygote_pid}/status").read_text()
     assert "Threads:\t1\n" in status
+
+
+def test_its_rehearsal_leaves_neither_processes_nor_files_nor_descriptors(rig):
+    rig.request("keys")  # answered after the rehearsal, which began with hello
+    children = Path(f"/proc/{rig.zygote_pid}/task/{rig.zygote_pid}/children")
+    assert children.read_text() == ""
+    assert not os.path.exists(f"{rig.paths.run}/rehearsal")
+    # /dev/null, log twice, connection, two namespaces, epoll, listener, the pair that SIGCHLD wakes the loop by
+    assert len(os.listdir(f"/proc/{rig.zygote_pid}/fd")) == 10
+    assert "rehearsal" not in Path(rig.paths.engine_log).read_text()
+
+
+def test_a_waiting_shim_has_little_memory_of_its_own(rig):
+    containers = [rig.run("sleep", "300") for _ in range(10)]
+    own = [
+        int(line.split()[1])
+        for container in containers
+        for line in Path(f"/proc/{container.shim_pid}/smaps_rollup").read_text().splitlines()
+        if line.startswith("Private_Dirty:")
+    ]
+    assert len(own) == 10
+    assert sum(own) / 10 < 1600  # KB; 2000 and more before rehearsals and errands
 
 
 def test_its_mounts_are_not_the_hosts(rig):
@@ -180,6 +203,18 @@ def test_with_the_zygote_gone_one_of_the_shims_brings_the_engine_back(rig):
     for container in containers:
         assert container.reconnect()["status"] == "running"
         container.send("bye")
+
+
+def test_with_the_data_root_gone_zygote_and_shims_go_when_their_containers_are_over(rig):
+    container = rig.run("sleep", "300")
+    container.control.close()
+    rig.zygote.close()
+    shutil.rmtree(rig.paths.root)
+    shutil.rmtree(rig.paths.run, ignore_errors=True)
+    kill(container.init_pid)
+    wait_until(lambda: not alive(container.shim_pid))
+    wait_until(lambda: not alive(rig.zygote_pid))
+    assert engines(rig) == []
 
 
 def test_a_container_whose_shim_was_killed_is_ended_and_its_end_recorded(rig):
