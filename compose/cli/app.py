@@ -39,13 +39,17 @@ COMMANDS: Mapping[str, str] = {
     "ps": "List containers",
     "restart": "Restart service containers",
     "rm": "Removes stopped service containers",
+    "run": "Run a one-off command on a service",
     "scale": "Scale services",
     "start": "Start services",
+    "stats": "Display a live stream of container(s) resource usage statistics",
     "stop": "Stop services",
     "top": "Display the running processes",
     "unpause": "Unpause services",
     "up": "Create and start containers",
+    "wait": "Block until containers of all (or specified) services stop.",
     "version": "Show the pycompose version information",
+    "watch": "Watch build context for service and rebuild/refresh containers when files are updated",
 }
 GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "engine": (
@@ -66,7 +70,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 UNPARSED = frozenset({"doctor", "oci"})
 """Commands that hand all their arguments on to a program of the runtime."""
-NOT_INTERSPERSED = frozenset({"exec"})
+NOT_INTERSPERSED = frozenset({"exec", "run"})
 HELP_NAMES = ["-h", "--help"]
 TRUE = ("true", "t", "1", "TRUE", "True", "T")
 FALSE = ("false", "f", "0", "FALSE", "False", "F")
@@ -102,7 +106,7 @@ class LazyGroup(TyperGroup):
         self, ctx: _click.Context, args: list[str]
     ) -> tuple[str | None, _click.Command | None, list[str]]:
         if args and args[0] not in self.table and args[0] not in self.nested:
-            typer.echo(ctx.get_help(), err=False)
+            ctx.find_root().obj.console.write(f"{ctx.get_help()}\n")
             raise UsageError(f'unknown command: "{ctx.command_path} {args[0]}"')
         return super().resolve_command(ctx, args)
 
@@ -121,10 +125,9 @@ class LazyGroup(TyperGroup):
 def main(arguments: Sequence[str], console: Console) -> int:
     """Run a command line; its exit code. Raises ComposeError and EngineError, KeyboardInterrupt, BrokenPipeError."""
     command = _root()
+    invocation = Invocation(console)
     try:
-        result = command.main(
-            args=list(arguments), prog_name="pycompose", standalone_mode=False, obj=Invocation(console)
-        )
+        result = command.main(args=list(arguments), prog_name="pycompose", standalone_mode=False, obj=invocation)
     except _click.exceptions.NoArgsIsHelpError as error:
         console.write(f"{error.ctx.get_help()}\n" if error.ctx else "")
         return 0
@@ -134,6 +137,8 @@ def main(arguments: Sequence[str], console: Console) -> int:
         return int(error.exit_code)
     except typer.Abort:
         raise KeyboardInterrupt from None
+    finally:
+        invocation.close()
     return result if isinstance(result, int) else 0
 
 

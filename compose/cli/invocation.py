@@ -53,6 +53,7 @@ class Invocation:
         self.options = GlobalOptions()
         self.dry_run = False
         self._progress = "auto"
+        self._clients: list[Client] = []
 
     @classmethod
     def of(cls, ctx: Context) -> Invocation:
@@ -102,7 +103,14 @@ class Invocation:
         """A client of the engine, which is started if need be."""
         from runtime.client import autostart
 
-        return autostart.connect(self.console.environ, start=start)
+        client = autostart.connect(self.console.environ, start=start)
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close what the command opened."""
+        for client in self._clients:
+            client.close()
 
     def lifecycle(self, title: str, services: Sequence[str], *, plain_warnings: bool = False) -> Lifecycle:
         """The verbs on what exists of the project: by its files, or by its name alone."""

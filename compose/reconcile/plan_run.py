@@ -57,13 +57,14 @@ def run(project: Project, observed: ObservedState, options: RunOptions) -> Plan:
         depends=needs(draft, one_off),
         args=create_container(instance),
     )
+    gates = starts.gates(options.service)
     if options.start:
         draft.builder.add(
             "StartContainer",
             subject=subject,
             resource=resource,
             cause="run",
-            depends=(created, *starts.gates(options.service)),
+            depends=(created, *gates),
             args={"Container": instance.name},
         )
     return draft.finish()

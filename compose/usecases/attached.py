@@ -16,6 +16,7 @@ from compose.usecases.follow import Exit, Follower
 from compose.usecases.lifecycle import Lifecycle
 from compose.usecases.up import Up
 from runtime.client.client import Client
+from runtime.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from compose.model.project import Project
     from compose.reconcile.options import UpOptions
     from compose.usecases.report import LogSink, Reporter
+    from compose.usecases.watch import Watched
     from runtime.wire.containers import ContainerInspect
 
 INTERRUPTED = 130
@@ -56,7 +58,11 @@ class AttachedUp:
         notice: Callable[[str], None],
         interrupts: Callable[[], int],
         assume_yes: bool = False,
+        watch: Watched | None = None,
     ) -> None:
+        """`watch`: what to keep in step with the files meanwhile; then it goes on while nothing runs."""
+        self._watch = watch
+        self._watcher = _Task()
         self._client = client
         self._project = project
         self._options = options
@@ -80,18 +86,22 @@ class AttachedUp:
         self._up_options = options
         create = options.replace(start=False)
         Up(self._client, self._project, self._reporter, assume_yes=self._assume_yes).run(create)
+        self._interrupts()  # from here on Ctrl-C means: stop what runs
         follower = Follower(
             self._client,
             self._project.name,
             self._sink,
             wanted=lambda container: containers.service_of(container) in self._options.services,
             watched=self._is_watched,
+            tail=0,
             on_exit=self._ended,
         )
         names = follower.begin(created=True)
         if names:
             self._notice(f"Attaching to {', '.join(names)}")
         self._starter.begin(lambda client: self._start(client, options), self._client)
+        if self._watch is not None:
+            self._watcher.begin(self._keep_in_step, self._client)
         follower.run(busy=self._is_busy, check=self._check)
         return self._outcome()
 
@@ -102,11 +112,18 @@ class AttachedUp:
         )
         Up(client, self._project, self._quiet, assume_yes=True).run(again)
 
+    def _keep_in_step(self, client: Client) -> None:
+        from compose.usecases.watch import Watch
+
+        if self._watch is not None:
+            ended = lambda: bool(self._handled or self._aborting)  # noqa: E731 - a name for what it means
+            Watch(client, self._project, self._watch, self._quiet, notice=self._notice, stopped=ended).run()
+
     def _is_watched(self, container: ContainerInspect) -> bool:
         return containers.service_of(container) in self._options.watched
 
     def _is_busy(self) -> bool:
-        return self._starter.is_alive or any(task.is_alive for task in self._stoppers)
+        return self._starter.is_alive or self._watcher.is_alive or any(task.is_alive for task in self._stoppers)
 
     def _check(self) -> None:
         """In every round of the loop: Ctrl-C, and a start that failed."""
@@ -118,7 +135,7 @@ class AttachedUp:
                 self._stop()
             else:
                 self._kill()
-        error = self._starter.error
+        error = self._starter.error or self._watcher.error
         if error is not None and not self._handled and not self._aborting:
             raise error
 
@@ -139,26 +156,34 @@ class AttachedUp:
         timeout = self._up_options.timeout if self._up_options is not None else None
         options = StopOptions(services=self._scope(), timeout=timeout)
         self._starter.abandon()
-        self._in_background(lambda verbs: verbs.stop(options))
+        self._in_background(lambda verbs: verbs.stop(options), after_others=True)
 
     def _kill(self) -> None:
         options = KillOptions(services=self._scope())
         for task in self._stoppers:
             task.abandon()
-        self._in_background(lambda verbs: verbs.kill(options))
+        self._in_background(lambda verbs: verbs.kill(options, at_once=True))
 
     def _scope(self) -> tuple[str, ...]:
         return self._up_options.services if self._up_options is not None else ()
 
-    def _in_background(self, action: Callable[[Lifecycle], object]) -> None:
-        task = _Task()
+    def _in_background(self, action: Callable[[Lifecycle], object], *, after_others: bool = False) -> None:
         project, reporter = self._project, self._between
-        task.begin(lambda client: action(Lifecycle(client, project, project.name, reporter)), self._client)
+
+        def run(client: Client) -> None:
+            if after_others:
+                # what of the abandoned start is under way still starts containers: an empty plan waits for its end
+                list(client.submit({"project": project.name, "operations": []}))
+            action(Lifecycle(client, project, project.name, reporter))
+
+        task = _Task()
+        task.begin(run, self._client)
         self._stoppers.append(task)
 
     def _outcome(self) -> int:
         for task in self._stoppers:
-            if task.error is not None and not task.abandoned:
+            # killing what ended by itself meanwhile is no failure
+            if task.error is not None and not isinstance(task.error, (Conflict, NotFound)):
                 raise task.error
         if self._handled:
             return INTERRUPTED

@@ -98,7 +98,8 @@ class Follower:
                 wait = BUSY_WAIT if something else min(wait * 1.5, IDLE_WAIT)
                 if self._until and self._until <= time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()):
                     break
-            self._read_all()
+            while self._read_all():
+                pass  # a long log is read in pieces
         finally:
             self.close()
 

@@ -59,9 +59,14 @@ class Lifecycle:
         """Stop and start containers as they are."""
         return self._run(lambda observed, _: plan_lifecycle.restart(self._project, observed, options))
 
-    def kill(self, options: KillOptions) -> Plan:
-        """Send a signal."""
-        return self._run(lambda observed, _: plan_lifecycle.kill(self._project, observed, options))
+    def kill(self, options: KillOptions, *, at_once: bool = False) -> Plan:
+        """Send a signal; `at_once` does not wait for another plan of the project to end."""
+
+        def make(observed: ObservedState, _: frozenset[str]) -> Plan:
+            plan = plan_lifecycle.kill(self._project, observed, options)
+            return plan.replace(project="") if at_once else plan
+
+        return self._run(make)
 
     def remove(self, options: RemoveOptions) -> Plan:
         """Remove stopped containers, once the user agreed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine import measure
 from runtime.engine.inspect import inspect_container
 from runtime.errors import NotFound
 
@@ -52,6 +53,16 @@ async def listing(engine: Engine, request: Request) -> None:
 
 async def inspect(engine: Engine, request: Request) -> None:
     await request.reply(inspect_container(engine, engine.container(request.parts[0])))
+
+
+async def top(engine: Engine, request: Request) -> None:
+    """The processes of a running container, as `ps -ef` tells them."""
+    await request.reply(measure.top(engine.container(request.parts[0])))
+
+
+async def stats(engine: Engine, request: Request) -> None:
+    """Counters of what a container uses; the caller asks again for rates."""
+    await request.reply(measure.stats(engine.container(request.parts[0])))
 
 
 def _matches(labels: dict[str, str], wanted: list[tuple[str, str, str]]) -> bool:

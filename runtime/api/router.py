@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runtime.api import containers, engine, images, plans, streams
+from runtime.api import archive, containers, engine, images, plans, streams
 from runtime.errors import NotFound, NotSupported
 
 if TYPE_CHECKING:
@@ -23,10 +23,13 @@ ROUTES: tuple[tuple[str, str, Callable[[Engine, Request], Awaitable[None]]], ...
     ("GET", "/v1/snapshot", containers.snapshot),
     ("POST", "/v1/plan", plans.submit),
     ("GET", "/v1/containers", containers.listing),
-    ("GET", "/v1/containers/{}", containers.inspect),
     ("GET", "/v1/containers/{}/logs", streams.logs),
+    ("GET", "/v1/containers/{}/top", containers.top),
+    ("GET", "/v1/containers/{}/stats", containers.stats),
     ("POST", "/v1/containers/{}/exec", streams.execute),
     ("POST", "/v1/containers/{}/attach", streams.attach),
+    ("PUT", "/v1/containers/{}/archive", archive.put),
+    ("GET", "/v1/containers/{}", containers.inspect),  # after those whose paths are longer
     ("GET", "/v1/images", images.listing),
     ("POST", "/v1/images/import", images.import_image),
     ("GET", "/v1/images/{}", images.inspect),

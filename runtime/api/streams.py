@@ -8,6 +8,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine.firstattach import FirstAttach
 from runtime.errors import Conflict, InvalidParameter, Unavailable
 from runtime.wire import frames, unixsocket
 
@@ -91,7 +92,7 @@ async def execute(engine: Engine, request: Request) -> None:
         raise InvalidParameter("exec: Cmd is missing")
     if container.record.status == "paused":
         raise Conflict(f"container {container.record.name} is paused, unpause the container before exec")
-    _require_running(container)
+    require_running(container)
     exec_id = os.urandom(16).hex()
     start = {
         "exec": {
@@ -104,48 +105,106 @@ async def execute(engine: Engine, request: Request) -> None:
         }
     }
     container.tell(f"exec_start: {' '.join(body['Cmd'])}", execID=exec_id)
-    await _splice(engine, container, request, start)
+    await splice(engine, container, request, start)
 
 
 async def attach(engine: Engine, request: Request) -> None:
     """Attach to a container's own stdio; the connection becomes a stream of frames."""
     container = engine.container(request.parts[0])
     body = request.json()
-    _require_running(container)
+    start = {"attach": True, "stdin": bool(body.get("Stdin")), "logs": bool(body.get("Logs"))}
+    if body.get("BeforeStart"):
+        await _attach_first(engine, container, request, start)
+        return
+    require_running(container)
     container.tell("attach")
-    await _splice(
-        engine, container, request, {"attach": True, "stdin": bool(body.get("Stdin")), "logs": bool(body.get("Logs"))}
-    )
+    await splice(engine, container, request, start)
 
 
-def _require_running(container: Container) -> None:
+async def _attach_first(engine: Engine, container: Container, request: Request, start: dict[str, Any]) -> None:
+    """Answer at once, attach when the next run is created and before it starts; the client submits the start."""
+    if container.running:
+        raise Conflict(f"container {container.record.name} is running already")
+    waiting = FirstAttach()
+    container.attaching.append(waiting)
+    created = asyncio.ensure_future(waiting.created.wait())
+    try:
+        client_reader, client_writer, early = await request.hijack(UPGRADE)
+        speaking = asyncio.ensure_future(client_reader.read(SPLICE_SIZE))
+        await asyncio.wait({created, speaking}, return_when=asyncio.FIRST_COMPLETED)
+        if not created.done():
+            early += (said := speaking.result())
+            if not said:
+                return
+            await created
+        else:
+            speaking.cancel()
+            await asyncio.wait({speaking})
+            early += b"" if speaking.cancelled() else speaking.result()
+        shim_reader, shim_writer = await to_shim(engine, container, start)
+        try:
+            # The shim's first answer says that whatever is written from now on comes here.
+            client_writer.write(await shim_reader.read(SPLICE_SIZE))
+            waiting.settled.set()
+            container.tell("attach")
+            shim_writer.write(early)
+            await pump(client_reader, client_writer, shim_reader, shim_writer)
+        finally:
+            shim_writer.close()
+    finally:
+        created.cancel()
+        waiting.settled.set()
+        if waiting in container.attaching:
+            container.attaching.remove(waiting)
+
+
+def require_running(container: Container) -> None:
+    """Raises Conflict."""
     if not container.running:
         raise Conflict(f"container {container.record.name} is not running")
 
 
-async def _splice(engine: Engine, container: Container, request: Request, start: dict[str, Any]) -> None:
+async def splice(engine: Engine, container: Container, request: Request, start: dict[str, Any]) -> None:
     """Connect client and shim and carry bytes both ways; the frames mean nothing here."""
+    shim_reader, shim_writer = await to_shim(engine, container, start)
+    try:
+        client_reader, client_writer, early = await request.hijack(UPGRADE)
+        shim_writer.write(early)
+        await pump(client_reader, client_writer, shim_reader, shim_writer)
+    finally:
+        shim_writer.close()
+
+
+async def to_shim(
+    engine: Engine, container: Container, start: dict[str, Any]
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the container's shim that has said what it wants; raises Unavailable."""
     try:
         sock = unixsocket.connect(engine.paths.attach_socket(container.record.id), socket.SOCK_STREAM)
     except OSError as error:
         raise Unavailable(f"container {container.record.name}: its shim does not answer: {error}") from None
     sock.setblocking(False)
     shim_reader, shim_writer = await asyncio.open_unix_connection(sock=sock)
-    try:
-        shim_writer.write(frames.encode(frames.START, json.dumps(start).encode()))
-        await shim_writer.drain()
-        client_reader, client_writer, early = await request.hijack(UPGRADE)
-        shim_writer.write(early)
-        downstream = asyncio.ensure_future(_carry(shim_reader, client_writer))
-        upstream = asyncio.ensure_future(_carry(client_reader, shim_writer))
-        # The shim's side ends the session; a client that only closed its stdin still wants the output.
-        await asyncio.wait({downstream, upstream}, return_when=asyncio.FIRST_COMPLETED)
-        if not downstream.done() and client_reader.at_eof():
-            await downstream if not client_writer.is_closing() else None
-        for task in (downstream, upstream):
-            task.cancel()
-    finally:
-        shim_writer.close()
+    shim_writer.write(frames.encode(frames.START, json.dumps(start).encode()))
+    await shim_writer.drain()
+    return shim_reader, shim_writer
+
+
+async def pump(
+    client_reader: asyncio.StreamReader,
+    client_writer: asyncio.StreamWriter,
+    shim_reader: asyncio.StreamReader,
+    shim_writer: asyncio.StreamWriter,
+) -> None:
+    """Carry bytes both ways until the shim's side ends."""
+    downstream = asyncio.ensure_future(_carry(shim_reader, client_writer))
+    upstream = asyncio.ensure_future(_carry(client_reader, shim_writer))
+    # The shim's side ends the session; a client that only closed its stdin still wants the output.
+    await asyncio.wait({downstream, upstream}, return_when=asyncio.FIRST_COMPLETED)
+    if not downstream.done() and client_reader.at_eof():
+        await downstream if not client_writer.is_closing() else None
+    for task in (downstream, upstream):
+        task.cancel()
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

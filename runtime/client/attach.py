@@ -73,7 +73,7 @@ def run(
     """
     with stream.sock, _Signals(tty=tty) as signals, terminal.raw(stdin if tty else None):
         if tty:
-            _send_size(stream, stdout)
+            _pass_on(stream, [signal.SIGWINCH], stdout)
         outputs = {frames.STDOUT: stdout, frames.STDERR: stderr}
         return _copy(stream, signals, stdin, outputs, stdout, until_started=until_started)
 
@@ -98,12 +98,13 @@ def _copy(
             _pass_on(stream, signals.take(), terminal_fd)
         if stdin is not None and stdin in ready:
             data = _read(stdin)
-            if data:
-                stream.send(frames.STDIN, data)
-            else:
+            try:
+                stream.send(*((frames.STDIN, data) if data else (frames.EOF, b"")))
+            except Unavailable:
+                data = b""  # the process ended first: how it did is still to be received
+            if not data:
                 poller.unregister(stdin)
                 stdin = None
-                stream.send(frames.EOF)
         if stream.fileno() in ready:
             received = stream.receive()
             if received is None:
@@ -135,10 +136,13 @@ def error_of(payload: bytes) -> EngineError:
 
 def _pass_on(stream: FrameStream, numbers: list[int], terminal_fd: int) -> None:
     for number in numbers:
-        if number == signal.SIGWINCH:
-            _send_size(stream, terminal_fd)
-        else:
-            stream.send(frames.SIGNAL, signal.Signals(number).name.encode())
+        try:
+            if number == signal.SIGWINCH:
+                _send_size(stream, terminal_fd)
+            else:
+                stream.send(frames.SIGNAL, signal.Signals(number).name.encode())
+        except Unavailable:
+            return  # the process ended first: how it did is still to be received
 
 
 def _send_size(stream: FrameStream, fd: int) -> None:

@@ -136,6 +136,10 @@ class Client:
         """Titles and Processes of a running container."""
         return cast("dict[str, Any]", self._json("GET", f"/v1/containers/{quote(container, safe='')}/top"))
 
+    def stats(self, container: str) -> dict[str, Any]:
+        """Counters of what a container uses at this instant; bytes and nanoseconds."""
+        return cast("dict[str, Any]", self._json("GET", f"/v1/containers/{quote(container, safe='')}/stats"))
+
     # --- changing
 
     def submit(self, plan: Plan) -> Iterator[PlanEvent]:
@@ -157,6 +161,16 @@ class Client:
     def attach(self, container: str, request: Mapping[str, Any]) -> FrameStream:
         """A container's own standard streams as frames."""
         return self._frames(f"/v1/containers/{quote(container, safe='')}/attach", request)
+
+    def archive(
+        self, container: str, path: str = "/", *, delete: Sequence[str] = (), before_start: bool = False
+    ) -> FrameStream:
+        """Delete paths of a container and unpack a tar stream below `path`; see runtime.client.archive.
+
+        With `before_start` in its next run, before its program starts. NotFound, Conflict (not running).
+        """
+        target = f"/v1/containers/{quote(container, safe='')}/archive?{urlencode({'path': path})}"
+        return self._frames(target, {"Delete": list(delete), "BeforeStart": before_start}, method="PUT")
 
     # --- images
 
@@ -222,10 +236,10 @@ class Client:
             raise failure
         return response
 
-    def _frames(self, target: str, request: Mapping[str, Any]) -> FrameStream:
+    def _frames(self, target: str, request: Mapping[str, Any], method: str = "POST") -> FrameStream:
         from runtime.client.attach import FrameStream
 
-        response = self._stream("POST", target, request, UPGRADE)
+        response = self._stream(method, target, request, UPGRADE)
         if response.status != 101:
             response.close()
             raise SystemFailure(f"engine answered {response.status} where a stream was asked for")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from runtime.engine.engine import Engine
+    from runtime.engine.firstattach import FirstAttach
     from runtime.engine.health import HealthMonitor
     from runtime.engine.records import ContainerRecord
 
@@ -50,6 +51,8 @@ class Container:
         self._inbox: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any] | None]] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._exit_waiters: list[asyncio.Future[None]] = []
+        self.attaching: list[FirstAttach] = []
+        """Clients that want all that the next run writes."""
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._own(), name=f"container {record.name}")

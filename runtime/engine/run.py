@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.engine.bundle import build_bundle
 from runtime.engine.clock import now_rfc3339
+from runtime.engine.firstattach import let_attach
 from runtime.engine.shimlink import ShimLink
 from runtime.errors import NotFound, SystemFailure, Unavailable, from_wire
 from runtime.linux import pidfd
@@ -65,6 +66,7 @@ class Run:
                 log=log_settings(container),
                 stdin=bool(record.config.get("OpenStdin")),
                 tty=bool(record.config.get("Tty")),
+                stdin_once=bool(record.config.get("StdinOnce")) and not record.config.get("Tty"),
                 exit_record=engine.paths.exit_record(record.id),
                 shim_socket=engine.paths.shim_socket(record.id),
                 attach_socket=engine.paths.attach_socket(record.id),
@@ -79,6 +81,7 @@ class Run:
         await engine.sandboxes.wire(container)
         created = await self._await("created")
         self.init_pid, self.init_start = int(created["pid"]), int(created["start_time"])
+        await let_attach(container)
         self._link().go()
         started = await self._await("started")
         self.started_at = started.get("at") or now_rfc3339()

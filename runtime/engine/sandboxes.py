@@ -75,11 +75,10 @@ class Sandboxes:
         sandbox = self._sandboxes.get(container.record.id)
         if sandbox is None:
             return
-        networks = [self.engine.networks.get(name) for name in self._in_order(container)]
-        outward = next((network.id for network in networks if not network.internal), "")
-        for index, network in enumerate(networks):
+        for index, name in enumerate(self._in_order(container)):
+            network = self.engine.networks.get(name)
             if network.id not in sandbox.wired:
-                self._plug(container, sandbox, network, f"eth{index}", default=network.id == outward)
+                self._plug(container, sandbox, network, f"eth{index}", default=index == 0)
         self.engine.names.update(container)
 
     async def adopt(self, container: Container, run: Run) -> None:

@@ -22,6 +22,9 @@ STEADY = 0.5
 once to be seen, and what Docker Compose's poll amounts to."""
 
 
+ENDED = frozenset({"exited", "restarting", "removing", "dead"})
+
+
 async def wait_for(engine: Engine, args: dict[str, Any], waiting: Callable[[str], None]) -> tuple[str, int | None]:
     """Wait until all of `args["Containers"]` meet `args["Condition"]`; the text says how, the number is an exit code.
 
@@ -48,7 +51,7 @@ async def _met(
 ) -> tuple[str, int | None]:
     told = ""
     while True:
-        if container.gone:
+        if container.gone and args["Condition"] != "exited":
             raise NotFound(f"container {container.record.name} was removed while {args.get('Service', 'it')} waited")
         result = check(container, args)
         if result is not None:
@@ -97,6 +100,10 @@ def _completed(container: Container, args: dict[str, Any]) -> tuple[str, int | N
     return "Exited", 0
 
 
+def _exited(container: Container, args: dict[str, Any]) -> tuple[str, int | None] | None:
+    return ("Exited", container.record.exit_code) if container.record.status in ENDED else None
+
+
 def _running_or_healthy(container: Container, args: dict[str, Any]) -> tuple[str, int | None] | None:
     if container.running and container.health is None:
         return ("Healthy", None) if container.uptime() >= STEADY else None
@@ -114,6 +121,7 @@ CONDITIONS: dict[str, Callable[[Container, dict[str, Any]], tuple[str, int | Non
     "started": _started,
     "healthy": _healthy,
     "completed": _completed,
+    "exited": _exited,
     "running_or_healthy": _running_or_healthy,
 }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from compose.model.project import Project
     from compose.reconcile.options import Recreate, UpOptions
     from compose.usecases.attached import AttachOptions
+    from compose.usecases.watch import Watched
 
 ATTACHED_ONLY = "--abort-on-container-exit, --abort-on-container-failure, --attach, --attach-dependencies or --watch"
 
@@ -125,6 +126,10 @@ def run(
         int | None,
         typer.Option(help="Maximum duration in seconds to wait for the project to be running|healthy"),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="Watch source code and rebuild/refresh containers when files are updated."),
+    ] = False,
     yes: Annotated[
         bool,
         typer.Option("--yes", "-y", help='Assume "yes" as answer to all prompts and run non-interactively'),
@@ -134,7 +139,9 @@ def run(
     invocation = Invocation.of(ctx)
     if exit_code_from and not abort_on_container_failure:
         abort_on_container_exit = True
-    attached_only = bool(abort_on_container_exit or abort_on_container_failure or attach or attach_dependencies)
+    attached_only = bool(
+        abort_on_container_exit or abort_on_container_failure or attach or attach_dependencies or watch
+    )
     _check(
         {
             (
@@ -178,6 +185,7 @@ def run(
         return 0
     from compose.usecases.attached import AttachedUp
 
+    asked = _watched(invocation, project, named) if watch else None
     shown = attached_services(project, named, attach or (), no_attach or (), dependencies=attach_dependencies)
     interrupts = _Interrupts()
     up = AttachedUp(
@@ -199,8 +207,18 @@ def run(
         notice=_notice(invocation),
         interrupts=interrupts.install,
         assume_yes=yes,
+        watch=asked,
     )
     return up.run(options)
+
+
+def _watched(invocation: Invocation, project: Project, named: tuple[str, ...]) -> Watched:
+    from compose.usecases.watch import watched
+
+    asked = watched(project, named)
+    for warning in asked.warnings:
+        invocation.console.warn(warning)
+    return asked
 
 
 def up_options(invocation: Invocation, project: Project, *, remove_orphans: bool, **options: Any) -> UpOptions:

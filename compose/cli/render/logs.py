@@ -14,8 +14,6 @@ from runtime.client import logrecords
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FRACTION_DIGITS = 9
-
 
 class LogPrinter:
     """Prefixes, colours and line assembly for the containers of one command.
@@ -85,7 +83,7 @@ class LogPrinter:
         key = (name, stream)
         rest = self._rest.pop(key, b"")
         if self._timestamps:
-            text = _with_times(block)
+            text = logrecords.timed(block)
         elif rest:
             text = rest + logrecords.text(block)
         else:
@@ -106,21 +104,6 @@ class LogPrinter:
             self._rest[key] = text[end + len(prefix) :]
         if end:
             _write(self._outputs[key[1]], text[:end] if end < len(text) else text)
-
-
-def _with_times(block: bytes) -> bytes:
-    """The text of a block with each line's time before it, nine digits as Docker writes it."""
-    pieces: list[bytes] = []
-    at_start = True
-    for _, time, text in logrecords.records(block):
-        pieces.append(_fixed(time) + b" " + text if at_start else text)
-        at_start = text.endswith(b"\n")
-    return b"".join(pieces)
-
-
-def _fixed(time: str) -> bytes:
-    head, _, fraction = time.removesuffix("Z").partition(".")
-    return f"{head}.{fraction:0<{FRACTION_DIGITS}}Z".encode()
 
 
 def _write(fd: int, data: bytes) -> None:

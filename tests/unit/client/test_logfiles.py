@@ -151,3 +151,16 @@ def test_streams_are_told_apart_in_order() -> None:
     block = record("o\n") + record("e\n", stream="stderr") + record("e2\n", stream="stderr") + record("o2\n")
     runs = [(stream, logrecords.text(part)) for stream, part in logrecords.split_streams(block)]
     assert runs == [("stdout", b"o\n"), ("stderr", b"e\ne2\n"), ("stdout", b"o2\n")]
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if text.endswith("\n")])
+def test_times_stand_before_lines_whatever_the_lines_hold(text: str) -> None:
+    nine = (record(text) + record("x\n")).replace(b":00.5Z", b":00.500000000Z")
+    expected = f"2026-01-01T00:00:00.500000000Z {text}2026-01-01T00:00:00.500000000Z x\n".encode()
+    assert logrecords.timed(nine) == expected
+    assert logrecords.timed(record(text) + record("x\n")) == expected
+
+
+def test_the_rest_of_a_split_line_has_no_time_of_its_own() -> None:
+    block = (record("a ") + record("b\n", 9)).replace(b".5Z", b".500000000Z")
+    assert logrecords.timed(block) == b"2026-01-01T00:00:00.500000000Z a b\n"
