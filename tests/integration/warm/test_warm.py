@@ -1,0 +1,205 @@
+"""The warm command line gives what a cold one gives, faster; and lets go of everything."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kit.stack import REPOSITORY, Stack, poll
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+SERVICE = """
+    services:
+      a: {image: localhost/host, command: sleep 1000, init: true}
+"""
+
+
+@pytest.fixture
+def warm(stack: Stack) -> Iterator[Stack]:
+    """A running stack whose commands are served warm."""
+    stack.compose(SERVICE)
+    stack.run("up", "-d")
+    stack.environment["PYCOMPOSE_WARM"] = "1"
+    stack.run("ps")
+    poll(lambda: socket_file(stack).exists(), what="the warm server")
+    poll(lambda: server_pids(stack))
+    yield stack
+    stack.environment["PYCOMPOSE_WARM"] = "0"
+    stack.run("down", "-t", "1")
+
+
+def socket_file(stack: Stack) -> Path:
+    return stack.root / "run" / f"cli-{os.geteuid()}.sock"
+
+
+def server_pids(stack: Stack) -> list[int]:
+    done = subprocess.run(
+        ["pgrep", "-f", f"compose.cli.warm {stack.root}/run"], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in done.stdout.split()]
+
+
+def children(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
+        return [int(child) for child in stream.read().split()]
+
+
+def served(stack: Stack) -> int:
+    """A mark that a warm command ran: the server's count of minor faults rises with each fork."""
+    (pid,) = server_pids(stack)
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
+        return int(stream.read().rpartition(")")[2].split()[8])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ps", "-a"),
+        ("ps", "--format", "json"),
+        ("ps", "-q"),
+        ("config",),
+        ("--progress", "plain", "up", "-d"),
+        ("exec", "-T", "a", "sh", "-c", "echo out; echo err >&2; exit 7"),
+        ("exec", "-T", "nosuch", "true"),
+        ("nosuchcommand",),
+        ("ps", "--nosuchflag"),
+    ],
+)
+def test_warm_equals_cold(warm: Stack, arguments: tuple[str, ...]) -> None:
+    hot = warm.run(*arguments, ok=False)
+    warm.environment["PYCOMPOSE_WARM"] = "0"
+    cold = warm.run(*arguments, ok=False)
+    if arguments[0] != "ps":
+        assert (hot.out, hot.err) == (cold.out, cold.err)
+    assert hot.code == cold.code
+    assert len(hot.out.splitlines()) == len(cold.out.splitlines())
+
+
+def test_it_is_really_served_warm(warm: Stack) -> None:
+    before = served(warm)
+    warm.run("ps")
+    assert served(warm) > before
+
+
+def test_the_callers_directory_environment_and_stdin_count(warm: Stack) -> None:
+    assert warm.exec("a", "cat", stdin="from the caller").out == "from the caller"
+    other = warm.write("elsewhere/compose.yaml", "services: {b: {image: 'x:${TAG}'}}")
+    done = subprocess.run(
+        [sys.executable, "-m", "compose", "config"],
+        cwd=other.parent,
+        env={**warm.environ(), "TAG": "from-env"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "x:from-env" in done.stdout
+
+
+def test_ctrl_c_ends_the_command_with_130_and_leaves_no_child(warm: Stack) -> None:
+    follow = warm.start("logs", "-f", "a")
+    (server,) = server_pids(warm)
+    poll(lambda: children(server), what="the command runs in the server")
+    time.sleep(0.3)
+    follow.send_signal(signal.SIGINT)
+    follow.communicate(timeout=10)
+    assert follow.returncode == 130
+    poll(lambda: not children(server), what="the child is gone")
+
+
+def test_a_killed_front_ends_its_command(warm: Stack) -> None:
+    follow = warm.start("logs", "-f", "a")
+    (server,) = server_pids(warm)
+    poll(lambda: children(server), what="the command runs in the server")
+    follow.kill()
+    follow.communicate(timeout=10)
+    poll(lambda: not children(server), what="the child is gone")
+
+
+def test_a_reader_that_leaves_is_no_error(warm: Stack) -> None:
+    command = f"{sys.executable} -m compose exec -T a seq 100000 | head -1"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=warm.folder,
+        env=warm.environ(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout == "1\n"
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+
+
+def test_a_terminal_is_a_terminal(warm: Stack) -> None:
+    primary, secondary = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "compose", "exec", "a", "sh", "-c", "test -t 0 && test -t 1 && echo yes"],
+        cwd=warm.folder,
+        env=warm.environ(),
+        stdin=secondary,
+        stdout=secondary,
+        stderr=secondary,
+    )
+    os.close(secondary)
+    assert running.wait(timeout=20) == 0
+    assert b"yes" in os.read(primary, 4096)
+    os.close(primary)
+
+
+def test_it_leaves_with_the_engine(warm: Stack) -> None:
+    warm.run("down", "-t", "1")
+    warm.run("engine", "stop")
+    poll(lambda: not server_pids(warm), what="the warm server left")
+    assert not socket_file(warm).exists()
+
+
+def test_it_leaves_when_nobody_comes(stack: Stack) -> None:
+    stack.compose(SERVICE)
+    stack.run("up", "-d")
+    server = subprocess.Popen(
+        [sys.executable, "-P", "-m", "compose.cli.warm", f"{stack.root}/run", "0.5"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    poll(lambda: socket_file(stack).exists(), what="the warm server")
+    assert server.wait(timeout=20) == 0
+    assert not socket_file(stack).exists()
+    stack.run("down", "-t", "1")
+
+
+def test_another_code_is_never_run(stack: Stack, tmp_path: Path) -> None:
+    """A server whose sources changed answers stale, the command runs cold, and the server goes."""
+    import shutil
+
+    copy = tmp_path / "copy"
+    for package in ("compose", "runtime", "schemas"):
+        shutil.copytree(REPOSITORY / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    stack.compose(SERVICE)
+    stack.run("up", "-d")
+    environment = {**stack.environ(), "PYTHONPATH": str(copy), "PYCOMPOSE_WARM": "1"}
+
+    def ps() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "compose", "ps", "-q"],
+            cwd=stack.folder, env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+
+    ps()
+    poll(lambda: socket_file(stack).exists(), what="the warm server")
+    (old,) = server_pids(stack)
+    (copy / "compose/errors.py").write_text((copy / "compose/errors.py").read_text() + "\n")
+    assert ps().stdout
+    poll(lambda: not os.path.exists(f"/proc/{old}"), what="the stale server left")
+    stack.run("down", "-t", "1")
