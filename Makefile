@@ -10,7 +10,7 @@ WORKERS ?= 4
 PACKAGES := python3-venv nftables iproute2 debootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo demo-down test lint types unit integration conformance test-peer test-vm bench soak wheel clean
+.PHONY: help setup system demo demo-down test lint types unit integration conformance bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,9 +48,6 @@ conformance: setup ## compose files against Docker Compose's own reading of them
 
 test: lint types ## everything that CI runs
 	@$(BIN)/pytest -n $(WORKERS) tests --ignore=tests/rigs
-
-test-peer: setup ## scenarios against a real Docker Compose
-	@$(BIN)/pytest -m peer tests/peer
 
 bench: setup ## times against Docker Compose, in alternation
 	@$(BIN)/python benchmarks/run.py

@@ -36,6 +36,17 @@ class Layout:
             return ManagerV2(self.mounts[""], name, bpfprog.attach_device)
         return DisabledManager(name)
 
+    def prune(self, name: str) -> None:
+        """Remove `name` and the cgroups above it in every hierarchy, as far as they are empty."""
+        for mount in dict.fromkeys(self.mounts.values()):
+            path = name
+            while path:
+                try:
+                    os.rmdir(f"{mount}/{path}")
+                except OSError:
+                    break  # not empty, or somebody was quicker
+                path = os.path.dirname(path)
+
 
 def detect(mountinfo: str | None = None) -> Layout:
     """The machine's layout, or that of another `mountinfo` text."""

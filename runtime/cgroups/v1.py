@@ -135,9 +135,9 @@ class ManagerV1:
         except FileExistsError:
             return
         except FileNotFoundError:
-            parent = os.path.dirname(path)
-            self._make(parent)
-            directory.make(path)
+            # The parent is made by whoever comes first, and removed by whoever leaves last: perhaps just now.
+            self._make(os.path.dirname(path))
+            self._make(path)
         except OSError as error:
             raise SyscallError("mkdir", error.errno or 0, path) from error
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.linux.hostfacts import HostFacts
 
 _PYTHON: Final = (3, 11)
-_MODULES: Final = ("typer", "yaml", "jsonschema", "h11", "urllib3", "rich")
+_MODULES: Final = ("typer", "yaml", "jsonschema", "h11", "watchfiles")
 _NEEDED: Final = frozenset(
     f"CAP_{name}" for name in ("SYS_ADMIN", "NET_ADMIN", "MKNOD", "SETUID", "SETGID", "SETPCAP", "CHOWN", "KILL")
 )

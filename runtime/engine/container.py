@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from runtime.engine.clock import now_rfc3339
 from runtime.engine.log import log
 from runtime.engine.run import Run
-from runtime.errors import Conflict, EngineError, InvalidParameter, NotFound, SystemFailure
+from runtime.errors import Conflict, EngineError, NotFound, SystemFailure
+from runtime.linux import signalnames
 from runtime.supervise import restart
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ class Container:
 
     def stop_signal(self) -> int:
         """The configured stop signal's number."""
-        return signal_number(self.record.config.get("StopSignal") or "SIGTERM")
+        return signalnames.number(self.record.config.get("StopSignal") or "SIGTERM")
 
     async def _pause(self) -> bool:
         if self.record.status == "paused":
@@ -436,15 +437,3 @@ class Container:
             record.name,
             {"image": record.config.get("Image", ""), **record.config.get("Labels", {}), **attributes},
         )
-
-
-def signal_number(name: str) -> int:
-    """The number of `SIGTERM`, `TERM`, `15` or `RTMIN+3`; raises InvalidParameter for what is no signal."""
-    text = name.upper().removeprefix("SIG")
-    if text.isdecimal() and 0 < int(text) <= signals.SIGRTMAX:
-        return int(text)
-    base, _, offset = text.partition("+")
-    number = getattr(signals, f"SIG{base}", None)
-    if not isinstance(number, int) or (offset and not offset.isdecimal()):
-        raise InvalidParameter(f"invalid signal: {name}")
-    return int(number) + int(offset or 0)

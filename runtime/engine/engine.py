@@ -202,10 +202,9 @@ class Engine:
         """Raises NotFound, or Conflict while a container uses the image."""
         image_id = self.images.inspect(reference)["Id"]
         users = [item for item in self.containers.values() if item.record.image == image_id]
-        if users and not force:
-            raise Conflict(f"image {reference} is in use by container {users[0].record.name}")
         if users:
-            raise Forbidden(f"image {reference} cannot be removed: container {users[0].record.name} needs its layers")
+            kind = Forbidden if force else Conflict
+            raise kind(f"image {reference} is in use by container {users[0].record.name}, which needs its layers")
         self.images.remove(reference)
         self.workers.sweep()
 
@@ -241,16 +240,7 @@ class Engine:
             self.ports.leave_forwarding()
             await self.workers.settle()
             await self.zygote.bye()
-            self._remove_cgroup()
-
-    def _remove_cgroup(self) -> None:
-        """The parents of the containers' cgroups; one that still holds something stays."""
-        for mount in dict.fromkeys(self.cgroups.mounts.values()):
-            for folder in (f"{mount}/pycompose/{self.id}", f"{mount}/pycompose"):
-                try:
-                    os.rmdir(folder)
-                except OSError:
-                    break
+            self.cgroups.prune(f"pycompose/{self.id}")
 
     def _zygote_replaced(self) -> None:
         log.info("zygote %d took over", self.zygote.pid)

@@ -26,8 +26,7 @@ class Executor:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._current: dict[str, str] = {}
+        self._turns: dict[str, _Turn] = {}
 
     async def execute(self, plan: Plan, emit: Callable[[PlanEvent], None], gone: asyncio.Event) -> None:
         """Run `plan`; every step is told through `emit`, the last event is `finished`. `gone`: the client left.
@@ -39,17 +38,27 @@ class Executor:
         if not project:
             await _Execution(self.engine, plan, emit, gone).run()
             return
-        lock = self._locks.setdefault(project, asyncio.Lock())
-        if lock.locked():
-            emit({"status": "queued", "text": f"waiting for another plan of {project}: {self._current.get(project)}"})
+        turn = self._turns.setdefault(project, _Turn())
+        if turn.plans:
+            emit({"status": "queued", "text": f"waiting for another plan of {project}: {turn.current}"})
+        turn.plans += 1
         try:
-            async with lock:
-                self._current[project] = _summary(plan)
+            async with turn.lock:
+                turn.current = _summary(plan)
                 await _Execution(self.engine, plan, emit, gone).run()
         finally:
-            if not lock.locked() and not getattr(lock, "_waiters", None):
-                self._locks.pop(project, None)
-                self._current.pop(project, None)
+            turn.plans -= 1
+            if not turn.plans:
+                del self._turns[project]
+
+
+class _Turn:
+    """The plans of one project: the running one and how many there are."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.current = ""
+        self.plans = 0
 
 
 class _Execution:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runtime.engine.container import signal_number
 from runtime.engine.waits import wait_for
 from runtime.errors import NotFound, SystemFailure
+from runtime.linux import signalnames
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -86,13 +86,13 @@ async def stop_container(engine: Engine, args: Args, waiting: Callable[[str], No
         container = engine.container(args["Container"])
     except NotFound:
         return Outcome(changed=False)
-    signal = signal_number(args["Signal"]) if args.get("Signal") else None
+    signal = signalnames.number(args["Signal"]) if args.get("Signal") else None
     grace = args.get("Timeout")
     return Outcome(changed=await container.stop(signal, None if grace is None else float(grace)))
 
 
 async def kill_container(engine: Engine, args: Args, waiting: Callable[[str], None]) -> Outcome:
-    await engine.container(args["Container"]).kill(signal_number(args.get("Signal") or "SIGKILL"))
+    await engine.container(args["Container"]).kill(signalnames.number(args.get("Signal") or "SIGKILL"))
     return Outcome()
 
 

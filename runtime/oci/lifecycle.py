@@ -284,4 +284,5 @@ def _remove_cgroup(cgroup: Manager) -> None:
                 raise
             time.sleep(0.005)
         else:
+            layout.detect().prune(os.path.dirname(cgroup.name))
             return

@@ -7,11 +7,11 @@ without a reader, except on a terminal, which hangs up.
 from __future__ import annotations
 
 import os
-import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import InvalidParameter
+from runtime.linux import signalnames
 from runtime.shim import exitrecord, streams
 from runtime.shim.child import Child
 from runtime.shim.loop import READ
@@ -158,7 +158,7 @@ class ExecSession:
                 streams.resize(fd, payload)
 
     def _signal(self, payload: bytes) -> None:
-        self._child.signal(signal_number(payload.decode()))
+        self._child.signal(signalnames.number(payload.decode()))
 
     def _detach(self, payload: bytes) -> None:
         client, self._client = self._client, None
@@ -245,14 +245,3 @@ _FRAMES: dict[int, Callable[[ExecSession, bytes], None]] = {
     frames.SIGNAL: ExecSession._signal,  # noqa: SLF001
     frames.DETACH: ExecSession._detach,  # noqa: SLF001
 }
-
-
-def signal_number(name: str) -> int:
-    """The number of `SIGTERM`, `TERM` or `15`. Raises InvalidParameter."""
-    if name.isdecimal() and 0 < int(name) < signal.NSIG:
-        return int(name)
-    upper = name.upper()
-    try:
-        return signal.Signals[upper if upper.startswith("SIG") else f"SIG{upper}"].value
-    except KeyError:
-        raise InvalidParameter(f"signal {name}: unknown") from None

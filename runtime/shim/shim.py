@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 from runtime.errors import Conflict, EngineError, InvalidParameter
 from runtime.linux import pidfd as process
+from runtime.linux import signalnames
 from runtime.oci import create
 from runtime.oci.messages import ENGINE_FAILED, StartError
 from runtime.shim import builder, clock, entering, errand, exitrecord, probe, rendezvous, streams
@@ -19,7 +20,7 @@ from runtime.shim.archive import ArchiveSession
 from runtime.shim.attach import AttachServer
 from runtime.shim.containerio import ContainerIO
 from runtime.shim.control import Control
-from runtime.shim.execsession import ExecSession, signal_number
+from runtime.shim.execsession import ExecSession
 from runtime.shim.loop import READ, Loop, complain
 from runtime.shim.respawn import EngineCommand, HostNamespaces, Respawn
 from runtime.version import PROTOCOL, VERSION
@@ -275,7 +276,7 @@ class Shim:
         self._loop.later(_LINGER_STEP, lambda: self._linger(backlog, left))
 
     def _signal_by_name(self, name: str) -> None:
-        number = signal_number(name)
+        number = signalnames.number(name)
         if not self._signal_init(number):
             raise Conflict(f"container {self._request['id']}: not running")
 

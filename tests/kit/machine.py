@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,18 +36,18 @@ def links(word: str) -> list[str]:
 
 def tables(word: str) -> list[str]:
     """nftables tables whose name holds `word`."""
-    done = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False)
+    nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if nft is None or os.geteuid() != 0:
+        return []
+    done = subprocess.run([nft, "list", "tables"], capture_output=True, text=True, check=False)
     return [line for line in done.stdout.splitlines() if word in line]
 
 
 def cgroups(word: str) -> list[str]:
     """cgroup directories of ours whose name holds `word`."""
-    found = []
-    for root in Path("/sys/fs/cgroup").iterdir():
-        ours = root / "pycompose" if root.is_dir() else root
-        if ours.is_dir():
-            found += [str(path) for path in ours.iterdir() if path.is_dir() and word in path.name]
-    return found
+    roots = [path for path in Path("/sys/fs/cgroup").glob("**/pycompose") if path.is_dir()]
+    parents = [str(path) for path in roots if word in path.name]
+    return parents + [str(path) for root in roots for path in root.iterdir() if path.is_dir() and word in path.name]
 
 
 def leftovers(engine_id: str, root: str) -> dict[str, list[str]]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from runtime.linux import processes
+from tests.kit.stack import poll
 
 
 def test_a_row_is_what_ps_says_of_it() -> None:
     with subprocess.Popen(["sleep", "100"]) as child:
+        poll(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes(), what="execve is through")
         (row,) = processes.table([child.pid])
         told = subprocess.run(["ps", "-f", "-p", str(child.pid)], capture_output=True, text=True, check=False).stdout
         child.kill()
