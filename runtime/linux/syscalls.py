@@ -53,6 +53,7 @@ _NUMBERS: Final = {
     "ioprio_set": (251, 30),
     "sched_setattr": (314, 274),
     "setsid": (112, 157),
+    "rt_sigaction": (13, 134),
     "execve": (59, 221),
     "execveat": (322, 281),
     "pidfd_send_signal": (424, 424),
@@ -275,6 +276,11 @@ class Kernel:
         """Overwrite what `ps` shows: the argument area of our own stack, arg_start to arg_end of /proc/self/stat."""
         ctypes.memset(start, 0, end - start)
         ctypes.memmove(start, text, min(len(text), end - start - 1))
+
+    def default_action(self, signum: int) -> None:
+        """Give a signal its default action, also one of the two that the C library keeps for itself."""
+        # struct sigaction of zeros is SIG_DFL without flags; the last argument is the size of its signal set
+        _call("rt_sigaction", str(signum), signum, bytes(32), None, 8)
 
     def capset(self, effective: int, permitted: int, inheritable: int) -> None:
         """Set the calling thread's capabilities, each a 64-bit mask."""

@@ -87,7 +87,7 @@ def _run(kernel: Kernel, target: Target, prepared: process.Process, start: init.
     stage = "namespaces"
     try:
         kernel.prctl(c.PR_SET_DUMPABLE, 0)
-        init.reset_signals()
+        init.reset_signals(kernel)
         os.umask(0)
         kernel.setsid()
         _join(kernel, target)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runtime.oci.process import Process
 
 _NULL: Final = os.makedev(1, 3)
+_LIBRARY_SIGNALS: Final = (32, 33)
 _SIGNALS: Final = tuple(number for number in range(1, 65) if number not in {9, 19, 32, 33})
 
 
@@ -81,7 +82,7 @@ def run(kernel: Kernel, plan: Plan, start: Start) -> NoReturn:
 
 def _run(kernel: Kernel, plan: Plan, start: Start, stage: _Stage) -> None:
     kernel.prctl(c.PR_SET_DUMPABLE, 0)
-    reset_signals()
+    reset_signals(kernel)
     os.umask(0)
     kernel.setsid()
     stage.name = "namespaces"
@@ -111,8 +112,13 @@ def _run(kernel: Kernel, plan: Plan, start: Start, stage: _Stage) -> None:
     _finish(kernel, plan, start, context)
 
 
-def reset_signals() -> None:
-    """Default actions, nothing blocked: the interpreter ignores SIGPIPE, and ignored signals survive execve."""
+def reset_signals(kernel: Kernel) -> None:
+    """Default actions, nothing blocked: the interpreter ignores SIGPIPE, and ignored signals survive execve.
+
+    glibc's posix_spawn leaves 32 and 33 ignored in whatever it starts, and its own functions refuse to touch them.
+    """
+    for number in _LIBRARY_SIGNALS:
+        kernel.default_action(number)
     for number in _SIGNALS:
         if _signal.getsignal(number) == _signal.SIG_IGN:
             _signal.signal(number, _signal.SIG_DFL)

@@ -70,6 +70,8 @@ def test_the_default_walls_stand(stack: Stack) -> None:
         "00000000a80425fb", "00000000a80425fb", "0000000000000000", "0000000000000000",
     )  # fmt: skip
     assert status["Seccomp"] == "2"
+    first = dict(line.split(":\t", 1) for line in stack.exec("a", "cat", "/proc/1/status").lines if ":\t" in line)
+    assert (status["SigIgn"], first["SigIgn"]) == ("0" * 16, "0" * 16)
     other = dict(line.split(":\t", 1) for line in stack.exec("b", "cat", "/proc/self/status").lines if ":\t" in line)
     assert (other["CapEff"], other["NoNewPrivs"]) == ("0000000000000001", "1")
     first = stack.exec("a", "cat", "/proc/1/comm").out.strip()
