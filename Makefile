@@ -49,8 +49,10 @@ conformance: setup ## compose files against Docker Compose's own reading of them
 test: lint types ## everything that CI runs
 	@$(BIN)/pytest -n $(WORKERS) tests --ignore=tests/rigs
 
-bench: setup ## times against Docker Compose, in alternation
+bench: setup ## times against Docker Compose, in alternation, and where our own time goes
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/steps.py
+	@$(BIN)/python benchmarks/watch.py
 
 wheel: setup ## build the wheel
 	@$(BIN)/python -m pip wheel --quiet --no-deps -w dist .

@@ -9,102 +9,19 @@ hits both alike since they take turns. The engine of pycompose has a data root o
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
-import tarfile
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contenders import IMAGE, Contender, Pycompose, docker, ours
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-IMAGE = "bench:latest"
-
-
-class Contender:
-    """One way to run compose commands."""
-
-    def __init__(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        self.name = name
-        self.command = command
-        self.environment = {**os.environ, **environment}
-
-    def run(self, folder: Path, *arguments: str) -> float:
-        """Seconds that the command took; raises if it failed."""
-        began = time.perf_counter()
-        done = subprocess.run(
-            [*self.command, *arguments],
-            cwd=folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        took = time.perf_counter() - began
-        if done.returncode:
-            raise SystemExit(f"{self.name} {' '.join(arguments)}: exit {done.returncode}\n{done.stderr}")
-        return took
-
-
-def rootfs() -> bytes:
-    """A tar of a root file system with a static busybox."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        raise SystemExit("benchmarks need busybox: apt-get install busybox-static")
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for folder in ("bin", "etc", "tmp", "proc", "sys", "dev", "var", "root"):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
-        archive.add(busybox, "bin/busybox")
-        for applet in ("sh", "sleep", "cat", "true", "echo", "seq", "test", "ls"):
-            entry = tarfile.TarInfo(f"bin/{applet}")
-            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
-            archive.addfile(entry)
-        for name, text in (("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("etc/group", "root:x:0:\n")):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
-def ours(root: Path) -> Contender:
-    contender = Contender(
-        "pycompose",
-        [str(Path(sys.executable).with_name("pycompose"))],
-        {"PYCOMPOSE_ROOT": str(root)},
-    )
-    archive = root / "bench.tar"
-    archive.write_bytes(rootfs())
-    contender.run(root, "image", "import", str(archive), IMAGE)
-    return contender
-
-
-def docker(root: Path) -> Contender:
-    """The reference engine of tests/rigs, started here and stopped at the end."""
-    output = subprocess.run(
-        [str(REPOSITORY / "tests/rigs/docker"), "start"], capture_output=True, text=True, check=True
-    ).stdout
-    variables = dict(line.removeprefix("export ").split("=", 1) for line in output.splitlines())
-    archive = root / "bench-docker.tar"
-    archive.write_bytes(rootfs())
-    subprocess.run(
-        ["curl", "-fsS", "--unix-socket", variables["DOCKER_HOST"].removeprefix("unix://"), "-X", "POST",
-         "-H", "Content-Type: application/x-tar", "-T", str(archive),
-         "http://docker/images/create?fromSrc=-&repo=bench&tag=latest"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return Contender("docker", [variables["PEER_COMPOSE"]], {"DOCKER_HOST": variables["DOCKER_HOST"]})
 
 
 def services(count: int) -> str:
@@ -173,9 +90,7 @@ def cold_start(root: Path, folder: Path, runs: int) -> list[float]:
     for number in range(runs):
         fresh = root / f"cold{number}"
         fresh.mkdir()
-        contender = Contender(
-            "pycompose", [str(Path(sys.executable).with_name("pycompose"))], {"PYCOMPOSE_ROOT": str(fresh)}
-        )
+        contender = Pycompose(fresh)
         project = folder / f"cold{os.getpid()}n{number}"
         project.mkdir()
         (project / "compose.yaml").write_text(
@@ -241,9 +156,8 @@ def main() -> None:
         cold = [] if options.only else cold_start(root, folder, options.runs)
         report(figures, extra, cold)
     finally:
-        contenders[0].run(folder, "engine", "stop", "--containers")
-        if not options.without_docker:
-            subprocess.run([str(REPOSITORY / "tests/rigs/docker"), "stop"], check=False)
+        for contender in contenders:
+            contender.stop()
         shutil.rmtree(root, ignore_errors=True)
 
 

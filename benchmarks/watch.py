@@ -1,77 +1,66 @@
-"""Times live reload: from writing a file until a process in the container reads it, or has been started with it.
+"""Times live reload against Docker Compose: from writing a file until a process in the container reads it, or runs with it.
 
-    python benchmarks/watch.py [--runs N]
+    python benchmarks/watch.py [--runs N] [--without-docker]
 
-`scenario` takes a contender of benchmarks/run.py, so that both implementations can be measured with the same files:
-`visible` is seen by polling the file through /proc/PID/root, `restarted` by the program's own note of its start.
+`visible` is seen by polling the file through /proc/PID/root, `restarted` by the program's own note of its start. The two
+take turns, one project each.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import signal
 import statistics
 import subprocess
-import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from contenders import IMAGE, POLL, Contender, docker, ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-POLL = 0.0005
 TIME_LIMIT = 20.0
 PAUSE = 0.4
 """Seconds between two changes."""
-
-
-class Contender(Protocol):
-    """What benchmarks/run.py calls a way to run compose commands."""
-
-    command: list[str]
-    environment: dict[str, str]
-
-    def run(self, folder: Path, *arguments: str) -> float:
-        """Seconds that the command took."""
-
-
-def stack(image: str) -> str:
-    """A program that copies what it was started with, and one file that is only synced."""
-    return f"""
+ROUNDS = 3
+STACK = f"""
 services:
   w:
-    image: {image}
+    image: {IMAGE}
     init: true
     command: sh -c 'until [ -e /app/program ]; do sleep 0.01; done; cat /app/program > /running; exec sleep 1000'
+    stop_signal: SIGKILL
     develop:
       watch:
         - {{path: ./page, action: sync, target: /page, initial_sync: true}}
         - {{path: ./app, action: sync+restart, target: /app, initial_sync: true}}
 """
+VISIBLE = "file written until visible in the container"
+RESTARTED = "file written until its process is restarted"
 
 
-def scenario(
-    contender: Contender, folder: Path, image: str, init: Callable[[], int], runs: int = 10
-) -> dict[str, float]:
-    """Median seconds of `runs` changes each; `folder` is empty, `init` gives the pid of the container's first process."""
-    (folder / "compose.yaml").write_text(stack(image))
+def scenario(contender: Contender, folder: Path, runs: int) -> dict[str, list[float]]:
+    """Seconds of `runs` changes of each kind; `folder` is empty."""
+    (folder / "compose.yaml").write_text(STACK)
     for name in ("page/file", "app/program"):
         (folder / name).parent.mkdir()
         (folder / name).write_text("0\n")
     contender.run(folder, "up", "-d")
     watching = subprocess.Popen(
         [*contender.command, "watch", "--no-up"],
-        cwd=folder,
-        env=contender.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+        cwd=folder, env=contender.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     try:
-        _wait(lambda: _read(init(), "running") == "0\n")
+        _wait(lambda: _read(contender.init(folder.name), "running") == "0\n")
         return {
-            "file written until visible in the container": _median(folder / "page/file", init, "page/file", runs),
-            "file written until its process is restarted": _median(folder / "app/program", init, "running", runs),
+            VISIBLE: _times(contender, folder / "page/file", "page/file", runs),
+            RESTARTED: _times(contender, folder / "app/program", "running", runs),
         }
     finally:
         watching.send_signal(signal.SIGINT)
@@ -79,21 +68,21 @@ def scenario(
         contender.run(folder, "down", "-t", "1")
 
 
-def _median(file: Path, init: Callable[[], int], inside: str, runs: int) -> float:
+def _times(contender: Contender, file: Path, inside: str, runs: int) -> list[float]:
     times = []
     for number in range(1, runs + 1):
         time.sleep(PAUSE)
-        pid = init()
+        pid = contender.init(file.parents[1].name)
         began = time.perf_counter()
         file.write_text(f"{number}\n")
         while _read(pid, inside) != f"{number}\n":
             time.sleep(POLL)
             if not Path(f"/proc/{pid}/root/.").exists():
-                pid = init()
+                pid = contender.init(file.parents[1].name)
             if time.perf_counter() - began > TIME_LIMIT:
-                raise SystemExit(f"{file.name} never arrived")
+                raise SystemExit(f"{contender.name}: {file.name} never arrived")
         times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    return times
 
 
 def _read(pid: int, inside: str) -> str:
@@ -112,39 +101,29 @@ def _wait(check: Callable[[], bool]) -> None:
 
 
 def main() -> None:
-    import os
-    import shutil
-    import tempfile
-
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from benchmarks.run import Contender as Command
-    from runtime.client.http1 import request_json
-
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--without-docker", action="store_true")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="pyc-bench-"))
-    folder = root / f"watch{os.getpid()}"
-    folder.mkdir()
-    contender = Command(
-        "pycompose",
-        [sys.executable, "-m", "compose"],
-        {"PYCOMPOSE_ROOT": str(root), "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
-    )
-
-    def init() -> int:
-        while True:
-            found = request_json(f"{root}/run/engine.sock", "GET", "/v1/containers")
-            if found and found[0]["State"].get("Pid"):
-                return int(found[0]["State"]["Pid"])
-            time.sleep(POLL)
-
+    contenders = [ours(root)]
+    if not options.without_docker:
+        contenders.append(docker(root))
+    figures: dict[str, dict[str, list[float]]] = {VISIBLE: {}, RESTARTED: {}}
     try:
-        for figure, seconds in scenario(contender, folder, "localhost/host", init, options.runs).items():
-            print(f"{figure:46} {seconds * 1000:7.1f} ms")
+        for turn in range(ROUNDS):
+            for contender in contenders:
+                folder = root / f"watch{os.getpid()}n{turn}{contender.name}"
+                folder.mkdir()
+                for figure, seconds in scenario(contender, folder, options.runs).items():
+                    figures[figure].setdefault(contender.name, []).extend(seconds)
     finally:
-        contender.run(folder, "engine", "stop", "--containers")
+        for contender in contenders:
+            contender.stop()
         shutil.rmtree(root, ignore_errors=True)
+    for figure, by_name in figures.items():
+        medians = {name: statistics.median(times) * 1000 for name, times in by_name.items()}
+        print(f"{figure:46}" + "".join(f" {name} {median:7.1f} ms" for name, median in medians.items()))
 
 
 if __name__ == "__main__":
