@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.engine.log import log
 from runtime.engine.records import ContainerRecord, NetworkRecord
 from runtime.linux.atomicfile import write_json
+from runtime.linux.inodeflags import mark_top_of_hierarchies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ class Store:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="record")
         for folder in (paths.containers, paths.networks, paths.volumes, paths.images, paths.trash):
             os.makedirs(folder, mode=0o710, exist_ok=True)
+        mark_top_of_hierarchies(paths.containers)
 
     def read_containers(self) -> list[ContainerRecord]:
         return [ContainerRecord.from_json(data) for data in self._read(self.paths.containers, ContainerRecord)]
