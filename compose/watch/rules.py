@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from compose.errors import ComposeError
 from compose.model.record import Record
-from compose.watch.ignore import BadPattern, Matcher
+from runtime.wire.ignorefile import BadPattern, Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -227,6 +227,11 @@ class _Draft:
             hooks=tuple(self.hooks),
             paths=tuple(self.paths),
         )
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Changed files in a few words."""
+    return " and ".join(paths) if len(paths) < 3 else f"{len(paths)} files"
 
 
 def _rule(service: ServiceConfig, trigger: Trigger, context: Scope | None, where: str) -> Rule:

@@ -10,8 +10,8 @@ from compose.errors import ComposeError
 from compose.model.develop import DevelopConfig, Trigger
 from compose.model.hook import ServiceHook
 from compose.model.mounts import ServiceVolumeConfig
-from compose.watch.ignore import Matcher
 from compose.watch.rules import Change, Refusal, Rule, Scope, Work, compile_rules, decide
+from runtime.wire.ignorefile import Matcher
 from tests.kit import states
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from compose.watch.ignore import BadPattern, Matcher, clean, parse
+from runtime.wire.ignorefile import BadPattern, Matcher, clean, names, parse
 
 SINGLE = [
     ("**", "file", True),
@@ -128,3 +130,51 @@ def test_a_directory_is_pruned_only_if_nothing_below_it_is_taken_back() -> None:
 def test_paths_are_cleaned_as_go_cleans_them() -> None:
     cases = {"": ".", ".": ".", "/": "/", "a/./b/../c/": "a/c", "../x": "../x", "/../x": "/x", "a/../../b": "../b"}
     assert {path: clean(path) for path in cases} == cases
+
+
+@pytest.mark.parametrize(
+    ("patterns", "directory", "pruned"),
+    [
+        (["node_modules"], "node_modules", True),
+        (["node_modules"], "src", False),
+        (["node_modules", "!node_modules/keep"], "node_modules", False),
+        (["node_modules", "!node_modules/keep"], "node_modules/other", True),
+        (["node_modules", "!src/keep"], "node_modules", True),
+        (["!src/keep", "node_modules"], "node_modules", True),
+        (["*", "!src"], "doc", True),
+        (["*", "!src"], "src", False),
+        (["*", "!src/*.c"], "src", False),
+        (["*", "!src/*.c"], "doc", True),
+        (["*", "!**/keep"], "doc", False),
+        (["*", "!a**/keep"], "a/b", False),
+    ],
+)
+def test_a_directory_is_pruned_only_where_nothing_below_can_come_back(
+    patterns: list[str], directory: str, pruned: bool
+) -> None:
+    assert Matcher(patterns).prunes(directory) is pruned
+
+
+def test_two_broken_patterns_do_not_make_a_whole_one() -> None:
+    with pytest.raises(BadPattern, match=r'pattern "\[a"'):
+        Matcher(["[a", "b]"])
+
+
+def test_many_stars_in_a_long_name_take_no_time() -> None:
+    matcher = Matcher(["*a" * 40 + "b", "**/**/**/**/*a*a*a*c"])
+    started = time.monotonic()
+    assert not matcher.matches("a" * 255)
+    assert not matcher.matches("/".join(["a" * 20] * 40))
+    assert time.monotonic() - started < 1
+
+
+def test_ten_thousand_files_are_matched_in_a_blink() -> None:
+    matcher = Matcher(["**/node_modules", "**/*.pyc", ".git", "dist", "docs/**/*.md", "*.log", "!keep.log", "build/*"])
+    paths = [f"src/pkg{number % 100}/module{number}/file{number}.py" for number in range(10_000)]
+    started = time.monotonic()
+    assert not any(map(matcher.matches, paths))
+    assert time.monotonic() - started < 1
+
+
+def test_the_ignore_file_beside_the_dockerfile_comes_first() -> None:
+    assert names("build/Dockerfile") == ("build/Dockerfile.dockerignore", ".dockerignore")

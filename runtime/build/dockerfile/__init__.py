@@ -1,0 +1,1 @@
+"""The Dockerfile language: text to data, without privilege, file system or network."""

@@ -1,0 +1,237 @@
+"""What a build fetches: archives and files over HTTP, git repositories; checked where a digest or commit was named.
+
+Only the schemes asked for are followed, names in archives never lead outside, and git runs with no hooks, no prompts and
+none of the engine's configuration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from runtime.errors import InvalidParameter, NotFound, NotSupported, SystemFailure
+from runtime.images.compression import decompressed
+from runtime.images.unpack import unpack_layer
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Mapping
+    from urllib.request import Request
+
+    from runtime.build.dockerfile.contextref import Git
+    from runtime.build.progress import Vertex
+
+_CHUNK: Final = 1 << 18
+_TIMEOUT: Final = 60.0
+_BLOCK: Final = 512
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_GIT_ENVIRONMENT: Final = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "HOME": "/dev/null",
+    "LC_ALL": "C",
+    "GIT_ALLOW_PROTOCOL": "http:https:ssh:git:file",
+}
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
+
+class Fetched(NamedTuple):
+    """A downloaded file."""
+
+    path: str
+    name: str
+    """What its URL calls it."""
+    digest: str
+    mtime: int
+    """Seconds; 0 where the server does not say."""
+
+
+def fetch(url: str, directory: str, vertex: Vertex | None, checksum: str = "") -> Fetched:
+    """Download `url` into `directory`; raises NotFound, SystemFailure, InvalidParameter for a wrong checksum."""
+    # 20 ms of imports that few builds need
+    import urllib.error
+    import urllib.request
+
+    name = posixpath.basename(unquote(urlsplit(url).path)) or "__unnamed__"
+    path = f"{directory}/{os.urandom(6).hex()}"
+    os.mkdir(path, 0o700)
+    target = f"{path}/{name}"
+    try:
+        with urllib.request.urlopen(_request(url), timeout=_TIMEOUT) as answer, open(target, "wb") as file:
+            digest = _copy(answer, file, vertex, int(answer.headers.get("Content-Length") or 0))
+            stamp = answer.headers.get("Last-Modified")
+    except urllib.error.HTTPError as error:
+        kind = NotFound if error.code == 404 else SystemFailure
+        raise kind(f"failed to load {url}: invalid response status {error.code}") from error
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise SystemFailure(f"failed to load {url}: {str(reason).lower()}") from error
+    os.chmod(target, 0o600)
+    if checksum and checksum != digest:
+        raise InvalidParameter(f"digest mismatch {digest}: {checksum}")
+    mtime = _seconds(stamp)
+    os.utime(target, (mtime, mtime))
+    return Fetched(target, name, digest, mtime)
+
+
+def download_context(url: str, directory: str, vertex: Vertex | None) -> tuple[str, bytes | None]:
+    """A context behind a URL: an archive, unpacked, or a Dockerfile alone. Raises as fetch and unpack_context do."""
+    fetched = fetch(url, directory, vertex)
+    place = f"{directory}/content"
+    os.mkdir(place, 0o755)
+    return unpack_context(fetched.path, place)
+
+
+def unpack_context(path: str, directory: str) -> tuple[str, bytes | None]:
+    """Unpack an archive (any compression) into `directory`; what is none is a Dockerfile.
+
+    Raises InvalidParameter for an archive that is damaged or would write outside.
+    """
+    with open(path, "rb") as file:
+        plain, _ = decompressed(file)
+        head = plain.peek(_BLOCK)
+        if not is_tar(head):
+            data = plain.read(8 << 20)
+            return directory, data
+        unpack_layer(plain, directory, flat=True)
+    return directory, None
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether the first block of a file is a tar header, by its checksum."""
+    block = head[:_BLOCK]
+    if len(block) < _BLOCK:
+        return False
+    field = block[148:156].strip(b"\0 ")
+    try:
+        expected = int(field, 8)
+    except ValueError:
+        return False
+    return sum(block[:148]) + 8 * 32 + sum(block[156:]) == expected
+
+
+def archive_stream(file: BinaryIO) -> io.BufferedReader | None:
+    """The plain stream of a tar archive in any compression; None if the file is none (it is then at its start)."""
+    try:
+        plain, _ = decompressed(file)
+        head = plain.peek(_BLOCK)
+    except (InvalidParameter, OSError, EOFError):
+        head = b""
+    if is_tar(head):
+        return plain
+    file.seek(0)
+    return None
+
+
+def clone(git: Git, directory: str, vertex: Vertex | None, ssh: Mapping[str, str], *, keep: bool = False) -> str:
+    """Check a repository out into `directory`; the directory that is meant (its `subdir`).
+
+    Raises NotSupported without git, SystemFailure with git's words, InvalidParameter for a wrong commit.
+    """
+    environment = {**_GIT_ENVIRONMENT, "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    environment |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
+    if ssh:
+        environment["SSH_AUTH_SOCK"] = ssh.get("default") or next(iter(ssh.values()))
+    environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+
+    def run(*words: str) -> str:
+        return _git(["-C", directory, *words], environment, vertex)
+
+    run("-c", "init.defaultBranch=main", "init", "--quiet")
+    run("remote", "add", "origin", git.remote)
+    ref = git.ref or "HEAD"
+    if _COMMIT.fullmatch(ref):
+        try:
+            run("fetch", "--quiet", "--depth=1", "origin", ref)
+        except SystemFailure:
+            run("fetch", "--quiet", "--tags", "origin")  # a server that gives no single commits
+        target = ref
+    else:
+        run("fetch", "--quiet", "--depth=1", "origin", ref)
+        target = "FETCH_HEAD"
+    run("-c", "advice.detachedHead=false", "checkout", "--quiet", target)
+    commit = run("rev-parse", "HEAD").strip()
+    if git.checksum and not commit.startswith(git.checksum):
+        raise InvalidParameter(f"expected checksum to match {git.checksum}, got {commit}")
+    if git.submodules is not False and os.path.exists(f"{directory}/.gitmodules"):
+        run("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1")
+    if not (keep or git.keep_git_dir):
+        _git_directories(directory)
+    place = os.path.realpath(f"{directory}/{git.subdir}")
+    if place != os.path.realpath(directory) and not place.startswith(os.path.realpath(directory) + "/"):
+        raise InvalidParameter(f"{git.remote}: subdirectory {git.subdir} lies outside of the repository")
+    if not os.path.isdir(place):
+        raise NotFound(f"{git.remote}: no subdirectory {git.subdir}")
+    return place
+
+
+def commit_of(directory: str) -> str:
+    """The commit that `clone` with `keep` checked out."""
+    return _git(["-C", directory, "rev-parse", "HEAD"], {**_GIT_ENVIRONMENT, "PATH": "/usr/bin:/bin"}, None).strip()
+
+
+def _git(words: list[str], environment: Mapping[str, str], vertex: Vertex | None) -> str:
+    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=always", *words]
+    try:
+        done = subprocess.run(
+            command, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise NotSupported("git repository: git is not installed on this machine") from error
+    if vertex is not None and done.stderr:
+        vertex.log(done.stderr.encode())
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise SystemFailure(f"git {' '.join(words[2:4])}: {reason[0]}")
+    return done.stdout
+
+
+def _git_directories(directory: str) -> None:
+    from runtime.linux.treeremoval import remove_tree
+
+    for path, directories, files in os.walk(directory):
+        if ".git" in directories:
+            remove_tree(f"{path}/.git")
+            directories.remove(".git")
+        if ".git" in files:
+            os.unlink(f"{path}/.git")
+
+
+def _request(url: str) -> Request:
+    from urllib.request import Request
+
+    if urlsplit(url).scheme.lower() not in ("http", "https"):
+        raise InvalidParameter(f"failed to load {url}: only http and https are fetched")
+    return Request(url, headers={"User-Agent": "pycompose", "Accept-Encoding": "identity"})
+
+
+def _copy(answer: Any, file: BinaryIO, vertex: Vertex | None, total: int) -> str:
+    digest = hashlib.sha256()
+    done = 0
+    while data := answer.read(_CHUNK):
+        digest.update(data)
+        file.write(data)
+        done += len(data)
+    if total and done != total:
+        raise SystemFailure(f"download ended after {done} of {total} bytes")
+    if vertex is not None:
+        from runtime.build.contexts import size
+
+        vertex.status(f"downloading {size(done)}", done=True)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _seconds(stamp: str | None) -> int:
+    if not stamp:
+        return 0
+    import email.utils
+
+    try:
+        return max(int(email.utils.parsedate_to_datetime(stamp).timestamp()), 0)
+    except (TypeError, ValueError):
+        return 0

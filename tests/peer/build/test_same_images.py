@@ -1,0 +1,257 @@
+"""The same Dockerfiles built here and by a real BuildKit: equal files, equal configuration, equal history.
+
+Skipped unless PYCOMPOSE_TEST_PEER is set; the engine is that of tests/rigs/docker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.kit import peer, peer_build
+from tests.kit.rootfs import tiny_rootfs, tiny_tar
+from tests.kit.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.root,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not peer.is_chosen() or os.geteuid() != 0, reason=f"needs root and {peer.SWITCH}"),
+]
+
+BASE = f"pycompose-test/build{secrets.token_hex(3)}:base"
+EMPTY: tuple[Any, ...] = (None, "", False, [], {})
+UNCOMPARED = frozenset({"Image", "Hostname"})
+"""Of the engine's answer, not of the image."""
+
+DOCKERFILES = {
+    "every kind of COPY": """
+        FROM {base}
+        WORKDIR /work
+        WORKDIR rel
+        COPY src /copied
+        COPY src/ /copied2/
+        COPY f*.txt /files/
+        COPY f1.txt renamed
+        COPY f1.txt .
+        COPY f1.txt f2.txt many/
+        COPY --chown=app:wheel --chmod=640 src /chowned
+        COPY --chown=33 f1.txt /made/by/copy/
+        COPY --chown=12:wheel src /numbers
+        COPY --chown=nobodyhere f1.txt /unknown/
+        COPY --link f2.txt /linked/
+        COPY src/link /linkcopy
+        COPY src/link /linkdir/
+        COPY src/deep/dirlink /dl
+        COPY nothing* f1.txt /some/
+        COPY src/deep /copied
+        COPY . /everything
+        """,
+    "ADD of archives and files": """
+        FROM {base}
+        ADD arch.tgz /unpacked/
+        ADD arch.tgz f1.txt /both/
+        ADD f2.txt /added
+        COPY arch.tgz /kept/
+        """,
+    "RUN in its forms": """
+        FROM {base}
+        ARG VERSION=1
+        ARG EMPTY
+        ENV A=1 B="two words"
+        RUN echo $VERSION $A "$B" > /version; mkdir -p /d/e; chmod 700 /d
+        RUN ["/bin/touch", "/execform"]
+        RUN <<EOF
+        echo heredoc > /heredoc
+        rm /execform
+        EOF
+        COPY <<ONE <<TWO /docs/
+        version $VERSION
+        ONE
+        two
+        TWO
+        USER app
+        WORKDIR /home/app/w
+        RUN id > idout
+        RUN true
+        RUN --mount=type=tmpfs,target=/tt --mount=type=cache,target=/var/cache/c touch /tt/x
+        """,
+    "configuration": """
+        FROM {base}
+        ENV ONE=1
+        ENV ONE=2 TWO=$ONE
+        LABEL l1=x l2="y z"
+        EXPOSE 80 443/tcp 53/udp
+        VOLUME /data /data2
+        VOLUME ["/data3"]
+        STOPSIGNAL SIGINT
+        HEALTHCHECK --interval=5s --timeout=3s --start-period=1m --retries=2 CMD curl -f http://x || exit 1
+        USER app:wheel
+        SHELL ["/bin/sh", "-ec"]
+        CMD echo shell form
+        ENTRYPOINT ["/bin/e", "a b"]
+        CMD ["x", "y"]
+        ONBUILD RUN echo later
+        MAINTAINER somebody
+        """,
+    "stages": """
+        FROM {base} AS build
+        RUN mkdir -p /out/sub; echo made > /out/sub/file; chmod 4711 /out/sub/file; echo x > /out/x
+        RUN touch /out/sub/.hidden
+        FROM build AS more
+        RUN rm /out/x
+        FROM {base}
+        COPY --from=build /out /out
+        COPY --from=more /out/sub/file /out/./sub/.hidden /picked/
+        COPY --from=build --chown=app /out/sub /owned
+        RUN --mount=type=bind,from=build,source=/out,target=/mnt/b cat /mnt/b/x > /seen
+        RUN --mount=type=bind,source=f1.txt,target=/mnt/f cat /mnt/f > /seen2
+        """,
+    "deletions and replacements": """
+        FROM {base} AS below
+        RUN mkdir -p /a/b /c; echo 1 > /a/b/f; echo 2 > /c/f
+        FROM below
+        RUN rm -r /a; mkdir /a; echo new > /a/n
+        RUN rm /c/f
+        COPY f1.txt /c/f
+        COPY src /c
+        """,
+    "from nothing": """
+        FROM scratch
+        COPY f1.txt /
+        CMD ["/f1.txt"]
+        """,
+}
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of all kinds."""
+    top = tmp_path_factory.mktemp("context")
+    (top / "src" / "sub").mkdir(parents=True)
+    (top / "src" / "deep" / "er").mkdir(parents=True)
+    (top / "src" / "a.txt").write_text("a\n")
+    (top / "src" / "sub" / "b.txt").write_text("b\n")
+    (top / "src" / "deep" / "er" / "x").write_text("x\n")
+    (top / "src" / "link").symlink_to("a.txt")
+    (top / "src" / "deep" / "dirlink").symlink_to("../sub")
+    (top / "src" / "sub" / "b.txt").chmod(0o4755)
+    (top / "src" / "deep" / "er").chmod(0o700)
+    os.link(top / "src" / "a.txt", top / "src" / "hard")
+    os.chown(top / "src" / "a.txt", 1234, 99)
+    for name in ("f1.txt", "f2.txt", "ignored.log", "back.log"):
+        (top / name).write_text(f"{name}\n")
+    (top / ".dockerignore").write_text("*.log\n!back.log\nDockerfile*\n")
+    with tarfile.open(top / "arch.tgz", "w:gz") as archive:
+        archive.add(top / "src", "top", filter=_somebodys)
+    os.utime(top / "src" / "sub" / "b.txt", (981_158_400, 981_158_400))
+    return top
+
+
+def _somebodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid, member.gid = 1234, 99
+    return member
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Ours, with the base image on both sides."""
+    found = peer.start()
+    os.environ["DOCKER_HOST"] = found["DOCKER_HOST"]
+    root = Path(tempfile.mkdtemp(prefix="pyc-"))
+    stack = Stack(root=root, project=f"t{secrets.token_hex(3)}")
+    repository, _, tag = BASE.partition(":")
+    archive = tiny_tar(tmp_path_factory.mktemp("base") / "base.tar")
+    url = f"http://docker/images/create?fromSrc=-&repo={repository}&tag={tag}"
+    socket = found["DOCKER_HOST"].removeprefix("unix://")
+    command = ["curl", "-fsS", "--unix-socket", socket, "-X", "POST", "-T", str(archive), url]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        stack.run("image", "import", "-q", str(tiny_rootfs()), BASE)
+        yield stack
+        stack.close()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+        peer_build.ask("DELETE", f"/images/{BASE}?force=1")
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_both_builders_make_the_same_of_a_dockerfile(pair: Stack, context: Path, tmp_path: Path, name: str) -> None:
+    (context / "Dockerfile").write_text(dedent(DOCKERFILES[name]).format(base=BASE).lstrip())
+    theirs, their_files = _theirs(context, tmp_path)
+    ours, our_files = _ours(pair, context, tmp_path)
+    assert ours["config"] == theirs["config"]
+    assert ours["history"] == theirs["history"]
+    assert ours["layers"] == theirs["layers"]
+    assert our_files == their_files
+
+
+def _theirs(context: Path, work: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    def build(*flags: str) -> None:
+        command = [peer_build.buildx() or "", "build", "--progress=plain", *flags, str(context)]
+        environment = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "DOCKER_CONFIG": str(work)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+
+    build("--iidfile", str(work / "theirs.id"))
+    build("-o", f"type=tar,dest={work}/theirs.tar")
+    identity = (work / "theirs.id").read_text()
+    try:
+        found = peer_build.ask("GET", f"/images/{identity}/json")
+        history = peer_build.ask("GET", f"/images/{identity}/history")[::-1]
+    finally:
+        peer_build.ask("DELETE", f"/images/{identity}?force=1")
+    told = {
+        "config": _plain(found["Config"]),
+        "history": [entry["CreatedBy"] for entry in history],
+        "layers": len(found["RootFS"]["Layers"]),
+    }
+    return told, _files(work / "theirs.tar")
+
+
+def _ours(stack: Stack, context: Path, work: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    stack.run("image", "build", "--progress", "plain", "--iidfile", str(work / "ours.id"), str(context))
+    stack.run("image", "build", "--progress", "plain", "-o", f"type=tar,dest={work}/ours.tar", str(context))
+    identity = (work / "ours.id").read_text()
+    document = json.loads((stack.root / "data" / "images" / "blobs" / "sha256" / identity[7:]).read_text())
+    told = {
+        "config": _plain(document["config"]),
+        "history": [entry.get("created_by", "") for entry in document["history"]],
+        "layers": len(document["rootfs"]["diff_ids"]),
+    }
+    return told, _files(work / "ours.tar")
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if value not in EMPTY and key not in UNCOMPARED}
+
+
+def _files(path: Path) -> dict[str, Any]:
+    """Type, mode, owner, link, content and attributes of every entry; links by what they lead to, in either order."""
+    found: dict[str, Any] = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./").rstrip("/")
+            file = archive.extractfile(member) if member.isreg() else None
+            content = hashlib.sha256(file.read()).hexdigest() if file is not None else ""
+            link = member.linkname.removeprefix("./") if member.issym() or member.islnk() else ""
+            xattrs = {key: value for key, value in member.pax_headers.items() if key.startswith("SCHILY.xattr")}
+            kind = (member.type, member.mode, member.uid, member.gid)
+            found[name] = (*kind, link, content, xattrs)
+    found.pop("", None)
+    found.pop(".", None)
+    return {name: entry for name, entry in found.items() if name not in ("etc/hosts", "etc/resolv.conf")}
