@@ -22,6 +22,7 @@ from runtime.images.reference import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from runtime.images.compression import Readable
     from runtime.images.layers import Layer, Progress
     from runtime.images.records import Image
     from runtime.images.store import ImageStore
@@ -33,24 +34,31 @@ def import_rootfs(
     reference: str,
     changes: Sequence[str] = (),
     *,
+    stream: Readable | None = None,
+    total: int = 0,
     message: str = "",
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Image:
     """Import the tar file or directory `source` under the name `reference` (may be empty).
 
-    `changes` are Dockerfile instructions. Raises NotFound, InvalidParameter, OSError; then nothing is registered.
+    With `stream` the tar is read from there to its end, `source` is what messages call it and `total` its size in bytes
+    (0: unknown). `changes` are Dockerfile instructions. Raises NotFound, InvalidParameter, OSError; then nothing is
+    registered.
     """
     names = [str(parse(reference).tagged())] if reference else []
     config = instructions.apply({}, changes)
     store.prepare()
-    if not os.path.exists(source):
+    if stream is None and not os.path.exists(source):
         raise NotFound(f"import source {source}: no such file or directory", path=source)
     with workspace.lease(store.root), workspace.workspace(store.root) as work:
-        if os.path.isdir(source):
+        if stream is not None:
+            layer = _from_archive(stream, total, work, progress)
+        elif os.path.isdir(source):
             layer = _from_directory(store, source, work, progress, warn)
         else:
-            layer = _from_archive(source, work, progress)
+            with open(source, "rb") as file:
+                layer = _from_archive(file, os.fstat(file.fileno()).st_size, work, progress)
         chain = layer.diff_id.removeprefix("sha256:")
         layers.keep(store, layer, chain)
         document = _document(config, layer.diff_id, message or f"imported from {os.path.basename(source)}")
@@ -94,17 +102,18 @@ def _from_directory(
         return layers.unpack(stream, work, lowers=[], progress=report)
 
 
-def _from_archive(source: str, work: str, progress: Progress | None) -> Layer:
-    with open(source, "rb") as file:
-        total = os.fstat(file.fileno()).st_size
-        counted = Counted(file)
+def _from_archive(source: Readable, total: int, work: str, progress: Progress | None) -> Layer:
+    counted = Counted(source)
 
-        def report(_written: int) -> None:
-            if progress is not None:
-                progress("unpacking", counted.size, total)
+    def report(_written: int) -> None:
+        if progress is not None:
+            progress("unpacking", counted.size, total)
 
-        plain, _ = decompressed(counted)
-        layer = layers.unpack(plain, work, lowers=[], progress=report)
+    plain, _ = decompressed(counted)
+    layer = layers.unpack(plain, work, lowers=[], progress=report)
+    # padding behind the archive: whoever writes it shall not meet a closed pipe
+    while counted.read(CHUNK):
+        pass
     return layers.redigest(layer)
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 class Layer:
     """An unpacked layer that is not in the store yet."""
 
-    def __init__(self, directory: str, diff_id: str, tar_size: int, size: int) -> None:
+    def __init__(self, directory: str, diff_id: str, tar_size: int, size: int, implied: tuple[bytes, ...] = ()) -> None:
+        """`implied`: see runtime.images.unpack.Unpacked."""
+        self.implied = implied
         self.directory = directory
         self.diff_id = diff_id
         self.tar_size = tar_size
@@ -38,11 +40,18 @@ class Layer:
 
 def unpack(stream: Readable, work: str, *, lowers: list[str], progress: Callable[[int], None] | None = None) -> Layer:
     """Unpack a plain tar stream into a new directory of the workspace `work`; raises InvalidParameter, OSError."""
-    directory = f"{work}/layer-{os.urandom(6).hex()}"
-    os.makedirs(f"{directory}/diff", mode=0o755)
+    directory = make_directory(work)
     hashing = Hashing(stream)
     done = unpack_layer(hashing, f"{directory}/diff", lowers=lowers, progress=progress)
-    return Layer(directory, hashing.digest, hashing.size, done.size)
+    return Layer(directory, hashing.digest, hashing.size, done.size, done.implied)
+
+
+def make_directory(work: str) -> str:
+    """A new directory for a layer, with the empty root of its tree in it; raises OSError."""
+    directory = f"{work}/layer-{os.urandom(6).hex()}"
+    os.mkdir(directory, 0o700)
+    os.mkdir(f"{directory}/diff", 0o755)
+    return directory
 
 
 def redigest(layer: Layer) -> Layer:
@@ -51,7 +60,7 @@ def redigest(layer: Layer) -> Layer:
         hashing = Hashing(stream)
         while hashing.read(CHUNK):
             pass
-    return Layer(layer.directory, hashing.digest, hashing.size, layer.size)
+    return Layer(layer.directory, hashing.digest, hashing.size, layer.size, layer.implied)
 
 
 def keep(store: ImageStore, layer: Layer, chain: str) -> None:

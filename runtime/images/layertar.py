@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import Conflict, InvalidParameter, SyscallError
 from runtime.images.confined import is_whiteout
+from runtime.images.tarheader import block, header
 from runtime.images.tarstream import BLOCK, shown
 from runtime.images.unpack import OPAQUE, WHITEOUT
 from runtime.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV
 from runtime.linux.syscalls import KERNEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from runtime.linux.syscalls import Kernel
 
@@ -29,14 +30,6 @@ _WITHIN: Final = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
 _KEPT: Final = ("security.capability", "user.", "system.posix_acl_")
 _DROPPED: Final = "user.overlay."
 _OPAQUE_XATTRS: Final = ("trusted.overlay.opaque", "user.overlay.opaque")
-_TYPES: Final = {
-    stat.S_IFREG: b"0",
-    stat.S_IFLNK: b"2",
-    stat.S_IFCHR: b"3",
-    stat.S_IFBLK: b"4",
-    stat.S_IFDIR: b"5",
-    stat.S_IFIFO: b"6",
-}
 
 
 class TreeTar(io.RawIOBase):
@@ -60,6 +53,10 @@ class TreeTar(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def pieces(self) -> Iterator[bytes]:
+        """The stream in pieces of any size, instead of reading it: for whoever only wants them in turn."""
+        return self._chunks
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
@@ -85,11 +82,13 @@ class _Writer:
         self._skipped = skipped
         self._kernel = kernel
         self._linked: dict[tuple[int, int], bytes] = {}
+        self._parent: tuple[bytes, int] = (b"", -1)
+        """The directory of the entry before, which most often is that of the next one, and a descriptor of it."""
 
-    def tree(self) -> Any:
+    def tree(self) -> Generator[bytes, None, None]:
         root = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            yield from _header(b"./", os.fstat(root), b"", _xattrs(f"/proc/self/fd/{root}", follow=True))
+            yield from header(b"./", os.fstat(root), b"", _xattrs(f"/proc/self/fd/{root}", follow=True))
             # names still to write, the next one last: depth is bounded by the disk, not by Python's recursion
             pending = self._children(root, b"")
             while pending:
@@ -101,6 +100,8 @@ class _Writer:
                         yield item
         finally:
             os.close(root)
+            if self._parent[1] >= 0:
+                os.close(self._parent[1])
         yield bytes(2 * BLOCK)
 
     def _children(self, fd: int, below: bytes) -> list[bytes]:
@@ -111,7 +112,7 @@ class _Writer:
         """Chunks of one entry, and for a directory the list of names below it."""
         head, tail = os.path.split(name)
         try:
-            parent = self._kernel.openat2(root, head or b".", os.O_PATH | os.O_DIRECTORY, resolve=_WITHIN)
+            parent = self._open_parent(root, head)
         except SyscallError:
             self._skipped(shown(name), "vanished")
             return
@@ -121,13 +122,20 @@ class _Writer:
                 raise InvalidParameter(f'{self._path}: the name "{shown(name)}" is reserved for deletions in layers')
             if is_whiteout(found):
                 if self._overlay:
-                    yield _block(os.path.join(head, WHITEOUT + tail), found, b"0", 0, mode=0, mtime=0)
+                    yield block(os.path.join(head, WHITEOUT + tail), found, b"0", 0, mode=0, mtime=0)
                 return
             yield from self._object(parent, name, tail, found)
         except FileNotFoundError:
             self._skipped(shown(name), "vanished")
-        finally:
-            os.close(parent)
+
+    def _open_parent(self, root: int, head: bytes) -> int:
+        known, fd = self._parent
+        if fd < 0 or known != head:
+            opened = self._kernel.openat2(root, head or b".", os.O_PATH | os.O_DIRECTORY, resolve=_WITHIN)
+            if fd >= 0:
+                os.close(fd)
+            self._parent = (head, fd := opened)
+        return fd
 
     def _object(self, parent: int, name: bytes, tail: bytes, found: os.stat_result) -> Iterator[bytes | list[bytes]]:
         path = f"/proc/self/fd/{parent}/".encode() + tail
@@ -136,12 +144,12 @@ class _Writer:
         elif stat.S_ISSOCK(found.st_mode):
             self._skipped(shown(name), "a socket")
         elif found.st_nlink > 1 and (first := self._linked.setdefault((found.st_dev, found.st_ino), name)) != name:
-            yield from _header(name, found, first, {}, typeflag=b"1")
+            yield from header(name, found, first, {}, typeflag=b"1")
         elif stat.S_ISREG(found.st_mode):
             yield from self._file(parent, name, tail, found)
         else:
             link = os.readlink(tail, dir_fd=parent) if stat.S_ISLNK(found.st_mode) else b""
-            yield from _header(name, found, link, _xattrs(path, follow=False))
+            yield from header(name, found, link, _xattrs(path, follow=False))
 
     def _directory(self, parent: int, name: bytes, tail: bytes, found: os.stat_result) -> Iterator[bytes | list[bytes]]:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -151,13 +159,13 @@ class _Writer:
             if error.errno != errno.EXDEV:
                 raise
             self._skipped(shown(name), "a mount point")
-            yield from _header(name + b"/", found, b"", {})
+            yield from header(name + b"/", found, b"", {})
             return
         try:
             place = f"/proc/self/fd/{fd}"
-            yield from _header(name + b"/", found, b"", _xattrs(place, follow=True))
+            yield from header(name + b"/", found, b"", _xattrs(place, follow=True))
             if self._overlay and any(_xattr(place, mark) == b"y" for mark in _OPAQUE_XATTRS):
-                yield _block(name + b"/" + OPAQUE, found, b"0", 0, mode=0, mtime=0)
+                yield block(name + b"/" + OPAQUE, found, b"0", 0, mode=0, mtime=0)
             yield self._children(fd, name)
         finally:
             os.close(fd)
@@ -170,7 +178,7 @@ class _Writer:
             if not os.path.samestat(found, listed):
                 self._skipped(shown(name), "replaced while the tree was read")
                 return
-            yield from _header(name, found, b"", _xattrs(f"/proc/self/fd/{fd}", follow=True))
+            yield from header(name, found, b"", _xattrs(f"/proc/self/fd/{fd}", follow=True))
             left = found.st_size
             while left:
                 data = os.read(fd, min(left, _CHUNK))
@@ -182,72 +190,6 @@ class _Writer:
                 yield bytes(padding)
         finally:
             os.close(fd)
-
-
-def _header(
-    name: bytes, found: os.stat_result, link: bytes, xattrs: dict[str, bytes], *, typeflag: bytes = b""
-) -> Iterator[bytes]:
-    typeflag = typeflag or _TYPES[stat.S_IFMT(found.st_mode)]
-    size = found.st_size if typeflag == b"0" else 0
-    mtime = int(found.st_mtime_ns // 1_000_000_000)
-    records: list[tuple[bytes, bytes]] = []
-    if len(name) > 100 or not name.isascii():
-        records.append((b"path", name))
-    if len(link) > 100 or not link.isascii():
-        records.append((b"linkpath", link))
-    records += [
-        (key, str(value).encode())
-        for key, value, largest in (
-            (b"uid", found.st_uid, 0o7777777),
-            (b"gid", found.st_gid, 0o7777777),
-            (b"size", size, 0o77777777777),
-            (b"mtime", mtime, 0o77777777777),
-        )
-        if not 0 <= value <= largest
-    ]
-    records += [(b"SCHILY.xattr." + os.fsencode(key), xattrs[key]) for key in sorted(xattrs)]
-    if records:
-        data = b"".join(_record(key, value) for key, value in records)
-        yield _block(b"PaxHeaders/" + os.path.basename(name.rstrip(b"/"))[:80], found, b"x", len(data), mode=0, mtime=0)
-        yield data + bytes(-len(data) % BLOCK)
-    yield _block(name, found, typeflag, size, mode=stat.S_IMODE(found.st_mode), mtime=mtime, link=link)
-
-
-def _block(
-    name: bytes, found: os.stat_result, typeflag: bytes, size: int, *, mode: int, mtime: int, link: bytes = b""
-) -> bytes:
-    device = typeflag in (b"3", b"4")
-    header = b"".join(
-        (
-            name[:100].ljust(100, b"\0"),
-            _octal(mode, 8),
-            _octal(found.st_uid if found.st_uid <= 0o7777777 else 0, 8),
-            _octal(found.st_gid if found.st_gid <= 0o7777777 else 0, 8),
-            _octal(size if size <= 0o77777777777 else 0, 12),
-            _octal(mtime if 0 <= mtime <= 0o77777777777 else 0, 12),
-            b" " * 8,
-            typeflag,
-            link[:100].ljust(100, b"\0"),
-            b"ustar\x0000",
-            bytes(64),
-            _octal(os.major(found.st_rdev) if device else 0, 8),
-            _octal(os.minor(found.st_rdev) if device else 0, 8),
-            bytes(167),
-        )
-    )
-    return header[:148] + b"%06o\0 " % sum(header) + header[156:]
-
-
-def _octal(value: int, width: int) -> bytes:
-    return b"%0*o\0" % (width - 1, value)
-
-
-def _record(key: bytes, value: bytes) -> bytes:
-    rest = b" " + key + b"=" + value + b"\n"
-    size = len(rest) + len(str(len(rest)))
-    # the length counts its own digits
-    size = len(rest) + len(str(size))
-    return str(size).encode() + rest
 
 
 def _xattrs(place: str | bytes, *, follow: bool) -> dict[str, bytes]:
@@ -264,14 +206,3 @@ def _xattr(place: str, name: str) -> bytes:
         return os.getxattr(place, name)
     except OSError:
         return b""
-
-
-def plain_header(name: bytes, size: int, mode: int = 0o644) -> bytes:
-    """The header of a regular file of root's, for archives that hold no tree (`size` below 2^63 bytes)."""
-    found = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, 0, 0, size, 0, 0, 0))
-    header = _block(name, found, b"0", size, mode=mode, mtime=0)
-    if size <= 0o77777777777:
-        return header
-    data = _record(b"size", str(size).encode())
-    extended = _block(b"PaxHeaders/size", found, b"x", len(data), mode=0, mtime=0)
-    return extended + data + bytes(-len(data) % BLOCK) + header

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtime.errors import EngineError, InvalidParameter, NotFound
 from runtime.images import layers, workspace
 from runtime.images.archive import manifest_of
-from runtime.images.compression import LONGEST_MAGIC, Counted, decompressed, detect
+from runtime.images.compression import CHUNK, LONGEST_MAGIC, Counted, decompressed, detect
 from runtime.images.confined import components
 from runtime.images.manifest import (
     LAYER_TYPES,
@@ -33,6 +33,9 @@ from runtime.images.tarstream import TarReader, shown
 from runtime.linux import atomicfile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.images.compression import Readable
     from runtime.images.layers import Progress
     from runtime.images.records import Image
     from runtime.images.store import ImageStore
@@ -43,51 +46,82 @@ _MAX_IMAGES: Final = 1000
 _NAME_ANNOTATIONS: Final = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
-def load_images(store: ImageStore, source: str, *, progress: Progress | None = None) -> list[Image]:
+class Loaded(NamedTuple):
+    """One image of an archive, as soon as it is in the store."""
+
+    image: Image
+    references: list[str]
+    """The names that the archive gives it."""
+    replaced: dict[str, str]
+    """Which of those another image had until now: reference to its id."""
+
+
+def load_images(
+    store: ImageStore,
+    source: str,
+    *,
+    stream: Readable | None = None,
+    total: int = 0,
+    progress: Progress | None = None,
+    tell: Callable[[Loaded], None] | None = None,
+) -> list[Image]:
     """Load every image of the archive or layout directory `source`; those loaded, in its order.
 
-    Raises NotFound, InvalidParameter, OSError. Images before the one that failed stay loaded.
+    With `stream` the archive is read from there to its end, `source` is what messages call it and `total` its size in
+    bytes (0: unknown). Raises NotFound, InvalidParameter, OSError. Images before the one that failed stay loaded.
     """
     store.prepare()
-    if not os.path.exists(source):
+    if stream is None and not os.path.exists(source):
         raise NotFound(f"load source {source}: no such file or directory", path=source)
     with workspace.lease(store.root), workspace.workspace(store.root) as work:
-        loader = _Loader(store, work, source, progress)
-        if os.path.isdir(source):
+        loader = _Loader(store, work, source, progress, tell)
+        if stream is not None:
+            loader.read_archive(stream, total)
+        elif os.path.isdir(source):
             loader.read_directory()
         else:
-            loader.read_archive()
+            with open(source, "rb") as file:
+                loader.read_archive(file, os.fstat(file.fileno()).st_size)
         return loader.images()
 
 
 class _Loader:
-    def __init__(self, store: ImageStore, work: str, source: str, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        store: ImageStore,
+        work: str,
+        source: str,
+        progress: Progress | None,
+        tell: Callable[[Loaded], None] | None,
+    ) -> None:
         self._store = store
         self._work = work
         self._source = source
         self._progress = progress
+        self._tell = tell
         self._files: dict[str, str] = {}
         """Member name to the path of its content."""
         self._links: dict[str, str] = {}
 
-    def read_archive(self) -> None:
-        with open(self._source, "rb") as file:
-            total = os.fstat(file.fileno()).st_size
-            counted = Counted(file)
-            plain, _ = decompressed(counted)
-            reader = TarReader(plain)
-            for entry in reader:
-                name = _member_name(entry.name)
-                if len(self._files) + len(self._links) > _MAX_MEMBERS:
-                    raise InvalidParameter(f"archive {self._source}: more than {_MAX_MEMBERS} members")
-                if entry.kind == "file":
-                    self._files[name] = self._keep(name, reader, entry.size)
-                elif entry.kind in ("symlink", "hardlink"):
-                    directory = os.path.dirname(name) if entry.kind == "symlink" else ""
-                    target = os.path.normpath(os.path.join(directory, os.fsdecode(entry.link)))
-                    self._links[name] = target
-                if self._progress is not None:
-                    self._progress("reading", counted.size, total)
+    def read_archive(self, source: Readable, total: int) -> None:
+        counted = Counted(source)
+        plain, _ = decompressed(counted)
+        reader = TarReader(plain)
+        for entry in reader:
+            name = _member_name(entry.name)
+            if len(self._files) + len(self._links) > _MAX_MEMBERS:
+                raise InvalidParameter(f"archive {self._source}: more than {_MAX_MEMBERS} members")
+            if entry.kind == "file":
+                self._files[name] = self._keep(name, reader, entry.size)
+            elif entry.kind in ("symlink", "hardlink"):
+                directory = os.path.dirname(name) if entry.kind == "symlink" else ""
+                target = os.path.normpath(os.path.join(directory, os.fsdecode(entry.link)))
+                self._links[name] = target
+            if self._progress is not None:
+                self._progress("reading", counted.size, total)
+        # padding behind the archive: whoever writes it shall not meet a closed pipe
+        while counted.read(CHUNK):
+            pass
 
     def read_directory(self) -> None:
         for folder, _, names in os.walk(self._source):
@@ -203,7 +237,12 @@ class _Loader:
         references: list[str],
     ) -> Image:
         chains, size = layers.ensure(self._store, self._work, blobs, diff_ids, progress=self._progress)
-        return self._store.register(config=config, manifest=manifest, layers=chains, size=size, references=references)
+        owners = {reference: image.id for image in self._store.list() for reference in image.references}
+        image = self._store.register(config=config, manifest=manifest, layers=chains, size=size, references=references)
+        if self._tell is not None:
+            replaced = {name: owners[name] for name in references if owners.get(name, image.id) != image.id}
+            self._tell(Loaded(image, references, replaced))
+        return image
 
     def _path(self, name: str) -> str:
         clean = _member_name(os.fsencode(name))

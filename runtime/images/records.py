@@ -6,7 +6,7 @@ The configuration itself is a blob; a record only points at it, and the image's 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import EngineError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 QUARANTINE: Final = ".corrupt"
+HELD: Final = ".held"
+"""Ending of the record of an image that was removed while a stopped container still needs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,12 @@ class Image:
     @property
     def repo_tags(self) -> list[str]:
         """References as users write them, `busybox:latest`."""
-        return [parse(reference).familiar for reference in self.references]
+        return [parse(reference).familiar for reference in self.references if "@" not in reference]
+
+    @property
+    def repo_digests(self) -> list[str]:
+        """Names by digest, which an image has from the registry it came from."""
+        return [parse(reference).familiar for reference in self.references if "@" in reference]
 
 
 def host_image() -> Image:
@@ -163,6 +170,32 @@ class Records:
         except FileNotFoundError:
             return
         atomicfile.sync_directory(self.directory)
+
+    def hold(self, image_id: str) -> None:
+        """Take a record out of the list without deleting it, durably; raises OSError."""
+        path = self._path(image_id)
+        os.replace(path, path.removesuffix(".json") + HELD)
+        atomicfile.sync_directory(self.directory)
+
+    def held(self, image_id: str) -> Image | None:
+        """The image of a record that is held; None if there is none or it cannot be read."""
+        name = image_id.removeprefix("sha256:")
+        try:
+            image, _ = from_record(atomicfile.read_json(f"{self.directory}/{name}{HELD}"), self._content, name)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
+            return None
+        return replace(image, references=())
+
+    def held_ids(self) -> list[str]:
+        """The ids of all images that are held."""
+        return [f"sha256:{name.removesuffix(HELD)}" for name in os.listdir(self.directory) if name.endswith(HELD)]
+
+    def release(self, image_id: str) -> None:
+        """Delete the record of an image that is held; a missing one is fine."""
+        try:
+            os.unlink(f"{self.directory}/{image_id.removeprefix('sha256:')}{HELD}")
+        except FileNotFoundError:
+            pass
 
     def _path(self, image_id: str) -> str:
         return f"{self.directory}/{image_id.removeprefix('sha256:')}.json"

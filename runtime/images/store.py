@@ -1,4 +1,4 @@
-"""Images by name and id: resolve, tag, list, remove. Readers take no lock; writers one that lasts milliseconds.
+"""Images by name and id: resolve, tag, list, untag. Readers take no lock; writers one that lasts milliseconds.
 
 A tag is set on its new image before it is taken from the old one, and the later setting counts: at no moment, also not
 after a crash in between, does a name lead nowhere.
@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.errors import Conflict, EngineError, Forbidden, NotFound
+from runtime.errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound
 from runtime.images import hostlayer, workspace
 from runtime.images.content import ContentStore
 from runtime.images.manifest import OCI_INDEX, OCI_MANIFEST, check_manifest
@@ -32,7 +32,6 @@ _PREFIX: Final = re.compile(r"(?:sha256:)?([a-f0-9]{2,64})")
 _Images = list[Image]
 _Tagged = list[tuple[Image, dict[str, str]]]
 _References = list[Reference]
-_Report = list[dict[str, str]]
 _Strings = list[str]
 _Objects = list[dict[str, Any]]
 
@@ -42,13 +41,13 @@ class ImageStore:
 
     def __init__(self, paths: Paths) -> None:
         self.root = paths.images
-        self._trash = paths.trash
+        self.trash = paths.trash
         self.content = ContentStore(self.root)
         self._records = Records(f"{self.root}/records", self.content)
 
     def prepare(self) -> None:
         """Make the store's directories where they are missing; raises OSError."""
-        for directory in (self.root, self._records.directory, f"{self.root}/layers", f"{self.root}/tmp", self._trash):
+        for directory in (self.root, self._records.directory, f"{self.root}/layers", f"{self.root}/tmp", self.trash):
             os.makedirs(directory, mode=0o700, exist_ok=True)
         self.content.prepare()
 
@@ -80,6 +79,8 @@ class ImageStore:
     def tag(self, text: str, reference: str) -> Image:
         """Give an image one more name, taking it from whichever image had it."""
         name = _taggable(reference)
+        if name.digest:
+            raise InvalidParameter(f"tag {reference}: refusing to create a tag with a digest reference")
         self.prepare()
         with workspace.index_lock(self.root):
             image = self.resolve(text)
@@ -118,32 +119,44 @@ class ImageStore:
             self._retag(image, names)
         return self._find(image.id, self.list())[0]
 
-    def remove(self, text: str, *, force: bool = False, keep_layers: Collection[str] = ()) -> _Report:
-        """Take a name from an image, and with the last one the image; Docker's list of Untagged and Deleted.
+    def find(self, text: str) -> tuple[Image, Reference | None]:
+        """What resolve finds, and the reference if `text` is one of the image's names. Raises as resolve does."""
+        return self._find(text, self.list())
 
-        Whether containers use it is for the caller to know; `keep_layers`: see collect. Raises NotFound, Conflict
-        (several names, no `force`), Forbidden (built in).
+    def untag(self, image: Image, references: Collection[str]) -> None:
+        """Take names from an image, which stays; the caller holds the index lock."""
+        tags = next(tags for other, tags in self._records.read() if other.id == image.id)
+        self._records.write(image, {name: at for name, at in tags.items() if name not in references})
+        self._write_index()
+
+    def forget(self, image: Image, *, keep: bool) -> None:
+        """Drop an image with all its names; with `keep` its containers still find it. The caller holds the index lock."""
+        (self._records.hold if keep else self._records.delete)(image.id)
+        self._write_index()
+
+    def held(self, image_id: str) -> Image | None:
+        """An image that was removed under its containers."""
+        return self._records.held(image_id)
+
+    def release(self, users: Collection[str]) -> _Images | None:
+        """Forget the held images whose ids are not in `users`; those that stay, None if one of them cannot be read.
+
+        The caller holds the index lock.
         """
-        with workspace.index_lock(self.root):
-            image, named = self._find(text, self.list())
-            if image.id == hostlayer.image_id():
-                raise Forbidden(f"image {hostlayer.REFERENCE}: is built in and cannot be removed")
-            if not named and len(image.references) > 1 and not force:
-                raise Conflict(
-                    f"image {image.id[7:19]}: unable to delete (must be forced): is referenced in multiple repositories"
-                )
-            gone = [str(named)] if named else [*image.references]
-            report = [{"Untagged": parse(reference).familiar} for reference in gone]
-            if set(gone) >= set(image.references):
-                self._records.delete(image.id)
-                report.append({"Deleted": image.id})
+        present = {image.id for image, _ in self._records.read()}
+        kept = []
+        for image_id in self._records.held_ids():
+            if image_id in users and image_id not in present:
+                kept.append(self._records.held(image_id))
             else:
-                tags = next(tags for other, tags in self._records.read() if other.id == image.id)
-                self._records.write(image, {name: at for name, at in tags.items() if name not in gone})
-            self._write_index()
-        if "Deleted" in report[-1]:
-            self.collect(keep_layers)
-        return report
+                self._records.release(image_id)
+        found = [image for image in kept if image is not None]
+        return found if len(found) == len(kept) else None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether an unreadable record lies about, so that nobody knows what it needs."""
+        return self._records.damaged()
 
     def add_layer(self, prepared: str, chain: str) -> None:
         """Take in an unpacked layer: `prepared`/diff becomes the directory of `chain`, unless that exists already."""
@@ -158,29 +171,6 @@ class ImageStore:
     def has_layer(self, chain: str) -> bool:
         """Whether the layer is unpacked."""
         return os.path.isdir(self.layer_dir(chain))
-
-    def collect(self, keep_layers: Collection[str] = ()) -> int:
-        """Move what no record needs to the trash (layers) or delete it (blobs); does nothing while a job is at work.
-
-        `keep_layers`: chain ids of containers, which must not lose their lower layers whatever became of the image.
-        With a damaged record about nobody knows what it needed: then nothing is collected until it is deleted.
-        Returns how many layers wait in the trash for a worker.
-        """
-        moved = 0
-        with workspace.collector(self.root) as free, workspace.index_lock(self.root):
-            images = [image for image, _ in self._current()]
-            if not free or self._records.damaged():
-                return 0
-            layers = {chain for image in images for chain in image.layers} | {hostlayer.LAYER, *keep_layers}
-            for name in os.listdir(f"{self.root}/layers"):
-                if name not in layers:
-                    os.rename(f"{self.root}/layers/{name}", f"{self._trash}/layer-{name}-{os.urandom(4).hex()}")
-                    moved += 1
-            blobs = {digest for image in images for digest in self.blobs_of(image)}
-            for digest in self.content.list():
-                if digest not in blobs:
-                    self.content.delete(digest)
-        return moved
 
     def blobs_of(self, image: Image) -> _Strings:
         """The digests of all blobs that belong to an image, its configuration and manifest among them."""
@@ -205,7 +195,7 @@ class ImageStore:
         return current
 
     def _find(self, text: str, images: _Images) -> tuple[Image, Reference | None]:
-        """The image and, if it was named by a tag, that reference."""
+        """The image and, if it was named by one of its references, that one."""
         if is_image_id(text):
             digest = f"sha256:{text.removeprefix('sha256:')}"
             for image in images:
@@ -216,10 +206,10 @@ class ImageStore:
         if not text.startswith("sha256:"):
             reference = parse(text).tagged()
             for image in images:
-                if reference.digest and image.manifest_digest == reference.digest and _names(image, reference):
-                    return image, None
                 if str(reference) in image.references:
                     return image, reference
+                if reference.digest and _has_digest(image, reference):
+                    return image, None
         matches = [image for image in images if prefix and image.id.startswith(f"sha256:{prefix[1]}")]
         if len(matches) > 1:
             raise Conflict(f"image {text}: the id is ambiguous", image=text)
@@ -250,7 +240,7 @@ class ImageStore:
                 size = os.path.getsize(self.content.path(image.manifest_digest))
             except (OSError, EngineError):
                 continue
-            names = sorted(tags) or [""]
+            names = sorted(name for name in tags if "@" not in name) or [""]
             manifests += [
                 entry | {"size": size} | ({"annotations": {"org.opencontainers.image.ref.name": name}} if name else {})
                 for name in names
@@ -263,11 +253,17 @@ def _taggable(text: str) -> Reference:
     reference = parse(text).tagged()
     if str(reference) == hostlayer.REFERENCE:
         raise Forbidden(f"image {hostlayer.REFERENCE}: is built in and its name cannot be given away")
-    return Reference(domain=reference.domain, path=reference.path, tag=reference.tag or "latest")
+    if reference.digest:
+        return Reference(domain=reference.domain, path=reference.path, digest=reference.digest)
+    return Reference(domain=reference.domain, path=reference.path, tag=reference.tag)
 
 
-def _names(image: Image, reference: Reference) -> bool:
-    return any(parse(name).name == reference.name for name in image.references)
+def _has_digest(image: Image, reference: Reference) -> bool:
+    if f"{reference.name}@{reference.digest}" in image.references:
+        return True
+    return image.manifest_digest == reference.digest and any(
+        parse(name).name == reference.name for name in image.references
+    )
 
 
 def _with_references(image: Image, tags: dict[str, str]) -> Image:

@@ -50,6 +50,8 @@ class Unpacked:
 
     size: int
     entries: int
+    implied: tuple[bytes, ...] = ()
+    """Directories that the layer needs but does not describe, parents first: see lend."""
 
 
 def unpack_layer(
@@ -70,8 +72,7 @@ def unpack_layer(
     `user_xattrs`: mark opaque directories for overlayfs's unprivileged mode. `progress` gets the bytes written so far.
     Raises InvalidParameter for what no layer may hold, OSError or SystemFailure for what the disk refuses.
     """
-    mask = os.umask(0)
-    unpacker = _Unpacker(target, list(lowers), limits, b"user" if user_xattrs else b"trusted", flat=flat, kernel=kernel)
+    unpacker = _Unpacker(target, limits, b"user" if user_xattrs else b"trusted", flat=flat, kernel=kernel)
     try:
         reader = TarReader(stream)
         for entry in reader:
@@ -80,27 +81,70 @@ def unpack_layer(
                 progress(unpacker.size)
         reader.drain()
         unpacker.finish()
+        implied = tuple(unpacker.implied)
+        lend(target, implied, lowers, kernel)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SystemFailure(f"{target}: {os.strerror(error.errno).lower()}", errno=error.errno) from error
         raise
     finally:
         unpacker.close()
-        os.umask(mask)
-    return Unpacked(size=unpacker.size, entries=unpacker.entries)
+    return Unpacked(size=unpacker.size, entries=unpacker.entries, implied=implied)
+
+
+def lend(target: str, implied: Sequence[bytes], lowers: Sequence[str], kernel: Kernel = KERNEL) -> None:
+    """Give directories of the layer `target` that it does not describe the looks they have in `lowers` (top first).
+
+    For layers that were unpacked before those below them were there. Raises OSError.
+    """
+    if not implied or not lowers:
+        return
+    root = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in implied:
+            model = _look_below(lowers, path, kernel)
+            fd = None if model is None else _directory_in(root, path, kernel)
+            if model is None or fd is None:
+                continue
+            place = f"/proc/self/fd/{fd}"
+            os.chown(place, model.st_uid, model.st_gid)
+            os.chmod(place, stat.S_IMODE(model.st_mode))
+            _set_time(place, int(model.st_mtime))
+            os.close(fd)
+    finally:
+        os.close(root)
+
+
+def _look_below(lowers: Sequence[str], path: bytes, kernel: Kernel) -> os.stat_result | None:
+    for lower in lowers:
+        root = os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fd = _directory_in(root, path, kernel)
+        finally:
+            os.close(root)
+        if fd is not None:
+            found = os.fstat(fd)
+            os.close(fd)
+            return found
+    return None
+
+
+def _directory_in(root: int, path: bytes, kernel: Kernel) -> int | None:
+    try:
+        return kernel.openat2(root, path, os.O_PATH | os.O_DIRECTORY, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
+    except SystemFailure:
+        return None
 
 
 class _Unpacker:
-    def __init__(
-        self, target: str, lowers: list[str], limits: Limits, domain: bytes, *, flat: bool, kernel: Kernel
-    ) -> None:
+    def __init__(self, target: str, limits: Limits, domain: bytes, *, flat: bool, kernel: Kernel) -> None:
         self._kernel = kernel
         self._flat = flat
         self._root = Confined(target, kernel, self._implied_directory)
-        self._lowers = lowers
         self._limits = limits
         self._opaque = domain + b".overlay.opaque"
         self._times: dict[bytes, int] = {}
+        self.implied: dict[bytes, None] = {}
         self.size = 0
         self.entries = 0
 
@@ -187,8 +231,10 @@ class _Unpacker:
             os.symlink(entry.link, name, dir_fd=dir_fd)
         else:
             device = os.makedev(entry.devmajor, entry.devminor) if entry.kind != "fifo" else 0
-            os.mknod(name, _NODE_TYPES[entry.kind] | entry.mode, device, dir_fd=dir_fd)
+            os.mknod(name, _NODE_TYPES[entry.kind], device, dir_fd=dir_fd)
         os.lchown(path, entry.uid, entry.gid)
+        if entry.kind != "symlink":
+            os.chmod(path, entry.mode)  # not by mknod, which asks the umask
         _set_xattrs(path, entry)
         _set_time(path, entry.mtime)
 
@@ -229,6 +275,7 @@ class _Unpacker:
         finally:
             os.close(fd)
         self._times[b"/".join(parts)] = entry.mtime
+        self.implied.pop(b"/".join(parts), None)
 
     def _directory_metadata(self, fd: int, entry: Entry) -> None:
         os.fchown(fd, entry.uid, entry.gid)
@@ -256,38 +303,19 @@ class _Unpacker:
                 os.close(source_fd)
 
     def _implied_directory(self, dir_fd: int, parts: list[bytes], found: os.stat_result | None) -> None:
-        """Make a directory that the layer needs but does not describe: with what it looks like further below."""
+        """Make a directory that the layer needs but does not describe; how it looks further below is seen to later."""
         if found is not None:
             os.unlink(parts[-1], dir_fd=dir_fd)
         os.mkdir(parts[-1], 0o755, dir_fd=dir_fd)
         fd = os.open(parts[-1], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
         try:
+            os.fchmod(fd, 0o755)
             if found is not None:
                 self._set_opaque(fd)
-                return
-            model = self._in_lower(b"/".join(parts))
-            if model is not None:
-                os.fchown(fd, model.st_uid, model.st_gid)
-                os.fchmod(fd, stat.S_IMODE(model.st_mode))
-                self._times[b"/".join(parts)] = int(model.st_mtime)
+            else:
+                self.implied[b"/".join(parts)] = None
         finally:
             os.close(fd)
-
-    def _in_lower(self, path: bytes) -> os.stat_result | None:
-        for lower in self._lowers:
-            root = os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                fd = self._kernel.openat2(
-                    root, path, os.O_PATH | os.O_DIRECTORY, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS
-                )
-                found = os.fstat(fd)
-                os.close(fd)
-            except SystemFailure:
-                continue
-            finally:
-                os.close(root)
-            return found
-        return None
 
     def _set_opaque(self, fd: int) -> None:
         if self._flat:

@@ -11,6 +11,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from runtime.linux.inodeflags import mark_top_of_hierarchies
 from runtime.linux.treeremoval import remove_tree
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def workspace(root: str) -> Iterator[str]:
     """A private directory below `root`/tmp, removed at the end; raises OSError."""
     parent = f"{root}/tmp"
     os.makedirs(parent, mode=0o700, exist_ok=True)
+    mark_top_of_hierarchies(parent)  # ten thousand new files beside many old ones take ext4 seconds
     while True:
         path = f"{parent}/{os.getpid()}-{os.urandom(6).hex()}"
         os.mkdir(path, 0o700)

@@ -13,7 +13,7 @@ import sys
 from runtime.errors import EngineError, InvalidParameter, SystemFailure
 from runtime.paths import Paths
 from runtime.worker.events import Events
-from runtime.worker.jobs import JOBS
+from runtime.worker.jobs import JOBS, PRELOADS
 
 
 def main(argv: list[str]) -> int:
@@ -23,7 +23,11 @@ def main(argv: list[str]) -> int:
         return 2
     events = Events(sys.stdout.fileno())
     try:
-        request = json.load(sys.stdin)
+        PRELOADS.get(argv[1], _nothing)()
+        text = sys.stdin.read()
+        if not text:
+            return 0  # started in advance, and not wanted in the end
+        request = json.loads(text)
         if not isinstance(request, dict) or not isinstance(request.get("root"), str):
             raise InvalidParameter("worker: the request is no object with a root")
         paths = Paths(root=request["root"], run=str(request.get("run") or ""))
@@ -39,6 +43,10 @@ def main(argv: list[str]) -> int:
     except (ValueError, KeyError, TypeError) as error:
         events.failed(InvalidParameter(f"{argv[1]}: invalid request: {error}"))
     return 1 if events.has_failed else 0
+
+
+def _nothing() -> None:
+    """What most jobs have to import before they know their request."""
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,12 +17,14 @@ _INTERVAL: Final = 0.1
 
 
 class Events:
-    """Writes events to a descriptor; raises BrokenPipeError once nobody reads them."""
+    """Writes events to a descriptor, from any thread; raises BrokenPipeError once nobody reads them."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._text = ""
         self._due = 0.0
+        self._layers: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
         self.has_failed = False
 
     def progress(self, text: str, current: int, total: int) -> None:
@@ -32,9 +35,26 @@ class Events:
         self._text, self._due = text, now + _INTERVAL
         self._write({"status": "progress", "text": text, "current": current, "total": total})
 
+    def layer(self, layer: str, text: str, current: int, total: int) -> None:
+        """How far one of several things is that go on side by side; each is thinned out for itself."""
+        now = time.monotonic()
+        last, due = self._layers.get(layer, ("", 0.0))
+        if text == last and now < due:
+            return
+        self._layers[layer] = (text, now + _INTERVAL)
+        self._write({"status": "progress", "id": layer, "text": text, "current": current, "total": total})
+
     def warning(self, text: str) -> None:
         """Something the user should know; the job goes on."""
         self._write({"status": "warning", "text": text})
+
+    def loaded(self, image_id: str, tags: list[str], replaced: dict[str, str]) -> None:
+        """An image of an archive is there; `replaced`: the tags that another image had, and its id."""
+        self._write({"status": "loaded", "Id": image_id, "Tags": tags, "Replaced": replaced})
+
+    def vertex(self, event: dict[str, Any]) -> None:
+        """Something happened to a step of a build."""
+        self._write({"status": "vertex", "vertex": event})
 
     def finished(self, result: dict[str, Any]) -> None:
         """The last event of a job that did what was asked."""
@@ -46,4 +66,6 @@ class Events:
         self._write({"status": "failed", "error": error.to_wire()})
 
     def _write(self, event: dict[str, Any]) -> None:
-        atomicfile.write_all(self._fd, json.dumps(event, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            atomicfile.write_all(self._fd, line)

@@ -9,12 +9,16 @@ from runtime.errors import InvalidParameter
 from runtime.images import layers, workspace
 from runtime.images.archive import import_rootfs
 from runtime.images.hostcopy import ensure_host_layer
-from runtime.images.load import load_images
+from runtime.images.load import Loaded, load_images
 from runtime.images.manifest import check_manifest
-from runtime.images.save import save_images
+from runtime.images.reference import parse
+from runtime.images.save import save_images, write_images
 from runtime.images.snapshot import copy
 from runtime.images.store import ImageStore
 from runtime.linux.treeremoval import remove_tree
+from runtime.linux.treesize import tree_size
+from runtime.worker import buildjobs, containerjobs, registryjobs
+from runtime.worker.clientstream import ClientStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,13 +32,15 @@ _NICE: Final = 19
 
 
 def import_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[str, Any]:
-    """`source`, `reference`, `changes`, `message` -> `Id`, `RepoTags`, `Size`."""
+    """`source` and for a tar that a client sends `stream` and `size`, `reference`, `changes`, `message` -> `Id`, `RepoTags`, `Size`."""
     store = _store(paths)
     image = import_rootfs(
         store,
         str(request["source"]),
         str(request.get("reference") or ""),
         [str(change) for change in request.get("changes") or ()],
+        stream=_stream(request),
+        total=int(request.get("size") or 0),
         message=str(request.get("message") or ""),
         progress=events.progress,
         warn=events.warning,
@@ -43,15 +49,38 @@ def import_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[
 
 
 def load_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[str, Any]:
-    """`source` -> `Images`: list of `Id`, `RepoTags`, `Size`."""
-    images = load_images(_store(paths), str(request["source"]), progress=events.progress)
+    """`source`, and for an archive that a client sends `stream` (a descriptor) and `size` -> `Images`: list of `Id`, `RepoTags`, `Size`.
+
+    An event `loaded` tells of each image when it is there.
+    """
+
+    def tell(loaded: Loaded) -> None:
+        replaced = {parse(name).familiar: owner for name, owner in loaded.replaced.items()}
+        events.loaded(loaded.image.id, [parse(name).familiar for name in loaded.references], replaced)
+
+    images = load_images(
+        _store(paths),
+        str(request["source"]),
+        stream=_stream(request),
+        total=int(request.get("size") or 0),
+        progress=events.progress,
+        tell=tell,
+    )
     return {"Images": [_summary(image) for image in images]}
 
 
 def save_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[str, Any]:
-    """`images` (references or ids), `output` (a path) -> `Ids`."""
+    """`images` (references or ids), `output` (a path) or `stream` (a client's descriptor) -> `Ids`."""
     names = [str(name) for name in request["images"]]
+    if (stream := _stream(request)) is not None:
+        return {"Ids": write_images(_store(paths), names, stream)}
     return {"Ids": save_images(_store(paths), names, str(request["output"]), progress=events.progress)}
+
+
+def measure_trees(paths: Paths, request: dict[str, Any], events: Events) -> dict[str, Any]:
+    """`trees`: name to directory -> `Sizes`: name to bytes of file content below it."""
+    os.nice(_NICE)
+    return {"Sizes": {str(name): tree_size(str(path)) for name, path in request["trees"].items()}}
 
 
 def unpack_layers(paths: Paths, request: dict[str, Any], events: Events) -> dict[str, Any]:
@@ -117,12 +146,24 @@ JOBS: Final[dict[str, Callable[[Paths, dict[str, Any], Events], dict[str, Any]]]
     "import_image": import_image,
     "load_image": load_image,
     "save_image": save_image,
+    "measure_trees": measure_trees,
     "unpack_layers": unpack_layers,
     "copy_root": copy_root,
     "copy_host_layer": copy_host_layer,
     "empty_trash": empty_trash,
     "remove_tree": remove_trees,
+    "build_image": buildjobs.build_image,
+    "commit_container": containerjobs.commit_container,
+    "export_container": containerjobs.export_container,
+    "pull_image": registryjobs.pull_image,
+    "push_image": registryjobs.push_image,
+    "resolve_digest": registryjobs.resolve_digest,
+    "list_tags": registryjobs.list_tags,
+    "check_login": registryjobs.check_login,
 }
+
+PRELOADS: Final[dict[str, Callable[[], None]]] = {"build_image": buildjobs.preload}
+"""What a job imports before its request is there: a worker that was started in advance has that behind it."""
 
 
 def _store(paths: Paths) -> ImageStore:
@@ -131,6 +172,11 @@ def _store(paths: Paths) -> ImageStore:
     store.prepare()
     workspace.sweep(store.root)
     return store
+
+
+def _stream(request: dict[str, Any]) -> ClientStream | None:
+    """The client's connection, where the engine handed it over."""
+    return ClientStream(int(request["stream"])) if "stream" in request else None
 
 
 def _summary(image: Image) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Evaluate the Go templates people write behind `--format`: fields, `json`, `upper`, `lower`, `title`, `join`, pipes.
+"""Evaluate the Go templates people write behind `--format`: fields, pipes, conditions, loops, Docker's functions.
 
-Conditions and loops are not supported and said so, instead of printing something else than asked for.
+A field that is not there is an error, as with Docker, instead of an empty text.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from compose.cli.render.gosyntax import Action, Block, Field, Function, Literal, Pipe, Template, parse
 from compose.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
-_ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
-_TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|`[^`]*`|[^\s|"`]+|\|)""")
+__all__ = ["compile_format", "header", "is_table", "parse", "render", "to_json"]
+
 _ESCAPES = {r"\t": "\t", r"\n": "\n"}
+_VERB = re.compile(r"%([-+# 0]*\d*(?:\.\d+)?)([a-zA-Z%])")
 
 
 def to_json(value: Any) -> str:
@@ -24,16 +26,68 @@ def to_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def _index(value: Any, *keys: Any) -> Any:
+    for key in keys:
+        if isinstance(value, dict):
+            value = value.get(key, "")  # the zero value of a map of strings
+            continue
+        if not isinstance(value, (list, str)) or not isinstance(key, int):
+            raise UsageError(f"template: error calling index: cannot index {_text(value)} with {key!r}")
+        if not 0 <= key < len(value):
+            raise UsageError(f"template: error calling index: index out of range: {key}")
+        value = value[key]
+    return value
+
+
+def _printf(form: str, *values: Any) -> str:
+    rest = list(values)
+
+    def one(match: re.Match[str]) -> str:
+        flags, verb = match.groups()
+        if verb == "%":
+            return "%"
+        if not rest:
+            return f"%!{verb}(MISSING)"
+        value = rest.pop(0)
+        if verb == "q":
+            return f"%{flags}s" % json.dumps(str(value), ensure_ascii=False)
+        if verb in "vst":
+            return f"%{flags}s" % _text(value)
+        try:
+            return str(f"%{flags}{verb}" % value)
+        except (TypeError, ValueError):
+            return f"%!{verb}({_text(value)})"
+
+    return _VERB.sub(one, form)
+
+
+def _equal(first: Any, *others: Any) -> bool:
+    return any(first == other for other in others)
+
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "json": to_json,
     "upper": lambda value: str(value).upper(),
     "lower": lambda value: str(value).lower(),
     "title": lambda value: str(value).title(),
-    "println": lambda *values: " ".join(map(str, values)) + "\n",
-    "print": lambda *values: " ".join(map(str, values)),
-    "join": lambda value, separator: separator.join(map(str, value)),
+    "println": lambda *values: " ".join(map(_text, values)) + "\n",
+    "print": lambda *values: " ".join(map(_text, values)),
+    "printf": _printf,
+    "join": lambda value, separator: separator.join(map(_text, value or ())),
+    "split": lambda value, separator: str(value).split(separator),
     "truncate": lambda value, length: str(value)[: int(length)],
     "pad": lambda value, before, after: " " * int(before) + str(value) + " " * int(after) if value else value,
+    "index": _index,
+    "len": lambda value: len(value or ()),
+    "not": lambda value: not value,
+    "and": lambda *values: next((value for value in values if not value), values[-1]),
+    "or": lambda *values: next((value for value in values if value), values[-1]),
+    "eq": _equal,
+    "ne": lambda first, second: first != second,
+    "lt": lambda first, second: first < second,
+    "le": lambda first, second: first <= second,
+    "gt": lambda first, second: first > second,
+    "ge": lambda first, second: first >= second,
 }
 
 
@@ -42,86 +96,138 @@ def is_table(source: str) -> bool:
     return source.startswith("table")
 
 
-def compile_format(source: str) -> Sequence[str]:
-    """The template in parts, text and actions in turn; raises UsageError for what is not supported."""
+def compile_format(source: str) -> Template:
+    r"""The template of a list's `--format`: without `table`, `\t` and `\n` replaced. Raises UsageError."""
     text = source.removeprefix("table").strip() if is_table(source) else source
     for written, meant in _ESCAPES.items():
         text = text.replace(written, meant)
-    parts = _ACTION.split(text)
-    for action in parts[1::2]:
-        word = action.split(" ", 1)[0]
-        if word in ("if", "range", "with", "else", "end", "define", "template", "block"):
-            raise UsageError(f"template parsing error: {word} is not supported in --format")
-    if any("{{" in part for part in parts[::2]):
-        raise UsageError("template parsing error: unclosed action")
-    return parts
+    return parse(text)
 
 
-def render(parts: Sequence[str], fields: Mapping[str, Any], methods: Mapping[str, Callable[..., Any]]) -> str:
+def render(template: Template, fields: Mapping[str, Any], methods: Mapping[str, Callable[..., Any]]) -> str:
     """One object through the template; raises UsageError for an unknown field or function."""
-    return "".join(
-        part if position % 2 == 0 else _text(_evaluate(part, fields, methods)) for position, part in enumerate(parts)
-    )
+    return _Scope({"$": fields}, methods).text(template, fields)
 
 
-def header(parts: Sequence[str], headers: Mapping[str, str]) -> str:
+def header(template: Template, headers: Mapping[str, str]) -> str:
     """The header line of a table: each field replaced by its column's name."""
-    names = [
-        part if position % 2 == 0 else "".join(headers.get(name, name.upper()) for name in re.findall(r"\.(\w+)", part))
-        for position, part in enumerate(parts)
-    ]
+    names = []
+    for node in template:
+        if isinstance(node, Block):
+            names.append(header(node.then, headers))
+        elif isinstance(node, Action):
+            found = re.findall(r"\.(\w+)", node.source)
+            names.append("".join(headers.get(name, name.upper()) for name in found))
+        else:
+            names.append(node)
     return "".join(names)
 
 
-def _evaluate(action: str, fields: Mapping[str, Any], methods: Mapping[str, Callable[..., Any]]) -> Any:
-    piped: list[Any] = []
-    for command in _commands(action):
-        name, *words = command
-        arguments = [_operand(word, fields, methods) for word in words] + piped
-        if name.startswith(".") and name[1:] in methods:
-            piped = [methods[name[1:]](*arguments)]
-        elif name in FUNCTIONS:
-            try:
-                piped = [FUNCTIONS[name](*arguments)]
-            except TypeError as error:
-                raise UsageError(f"template: wrong number of args for {name}") from error
-        elif arguments:
-            raise UsageError(f'template: function "{name}" not defined')
+class _Scope:
+    """Variables that are set, and the methods of the outermost object."""
+
+    def __init__(self, variables: Mapping[str, Any], methods: Mapping[str, Callable[..., Any]]) -> None:
+        self._variables = dict(variables)
+        self._methods = methods
+
+    def text(self, nodes: Iterable[Any], dot: Any) -> str:
+        """What the nodes print."""
+        return "".join(self._node(node, dot) for node in nodes)
+
+    def _node(self, node: Any, dot: Any) -> str:
+        if isinstance(node, str):
+            return node
+        if isinstance(node, Block):
+            return self._range(node, dot) if node.kind == "range" else self._condition(node, dot)
+        value = self._pipe(node.pipe, dot)
+        for name in node.pipe.names:
+            self._variables[name] = value
+        return "" if node.pipe.names else _text(value)
+
+    def _condition(self, block: Block, dot: Any) -> str:
+        value = self._pipe(block.pipe, dot)
+        inner = self._with(dict.fromkeys(block.pipe.names, value))
+        if not value:
+            return inner.text(block.otherwise, dot)
+        return inner.text(block.then, value if block.kind == "with" else dot)
+
+    def _range(self, block: Block, dot: Any) -> str:
+        value = self._pipe(block.pipe, dot)
+        if not value:
+            return self.text(block.otherwise, dot)
+        if isinstance(value, dict):
+            pairs: Iterable[tuple[Any, Any]] = sorted(value.items())
+        elif isinstance(value, (list, tuple)):
+            pairs = enumerate(value)
         else:
-            piped = [_operand(name, fields, methods)]
-    return piped[0] if piped else ""
+            raise UsageError(f"template: range can't iterate over {_text(value)}")
+        names = block.pipe.names
+        pieces = []
+        for pair in pairs:
+            bound = dict(zip(names, pair if len(names) > 1 else pair[1:], strict=False))
+            pieces.append(self._with(bound).text(block.then, pair[1]))
+        return "".join(pieces)
+
+    def _with(self, variables: Mapping[str, Any]) -> _Scope:
+        return _Scope({**self._variables, **variables}, self._methods)
+
+    def _pipe(self, pipe: Pipe, dot: Any) -> Any:
+        piped: list[Any] = []
+        for first, *rest in pipe.commands:
+            arguments = [self._operand(operand, dot) for operand in rest] + piped
+            piped = [self._command(first, arguments, dot)]
+        return piped[0]
+
+    def _command(self, first: Any, arguments: list[Any], dot: Any) -> Any:
+        if isinstance(first, Function):
+            return _call(first.name, FUNCTIONS.get(first.name), arguments)
+        if isinstance(first, Field) and first.of is None and first.names[-1:] and first.names[-1] in self._methods:
+            return _call(first.names[-1], self._methods[first.names[-1]], arguments)
+        if arguments:
+            raise UsageError("template: can't give argument to non-function")
+        return self._operand(first, dot)
+
+    def _operand(self, operand: Any, dot: Any) -> Any:
+        if isinstance(operand, Literal):
+            return operand.value
+        if isinstance(operand, Function):
+            return _call(operand.name, FUNCTIONS.get(operand.name), [])
+        value = self._base(operand.of, dot)
+        for name in operand.names:
+            if not isinstance(value, dict) or name not in value:
+                raise UsageError(f"template: can't evaluate field {name}")
+            value = value[name]
+        return value
+
+    def _base(self, of: Any, dot: Any) -> Any:
+        if of is None:
+            return dot
+        if isinstance(of, Pipe):
+            return self._pipe(of, dot)
+        if isinstance(of, Field):
+            return self._operand(of, dot)
+        if of not in self._variables:
+            raise UsageError(f'template parsing error: template: :1: undefined variable "{of}"')
+        return self._variables[of]
 
 
-def _commands(action: str) -> list[list[str]]:
-    commands: list[list[str]] = [[]]
-    for token in _TOKEN.findall(action):
-        if token == "|":
-            commands.append([])
-        else:
-            commands[-1].append(token)
-    if not all(commands):
-        raise UsageError(f"template parsing error: missing value for command in {{{{{action}}}}}")
-    return commands
-
-
-def _operand(word: str, fields: Mapping[str, Any], methods: Mapping[str, Callable[..., Any]]) -> Any:
-    if word == ".":
-        return dict(fields)
-    if word[0] in '"`':
-        return word[1:-1]
-    if word.lstrip("-").isdigit():
-        return int(word)
-    if not word.startswith("."):
-        raise UsageError(f'template: function "{word}" not defined')
-    value: Any = fields
-    for name in word[1:].split("."):
-        if not isinstance(value, dict) or name not in value:
-            raise UsageError(f"template: can't evaluate field {name}")
-        value = value[name]
-    return value
+def _call(name: str, function: Callable[..., Any] | None, arguments: list[Any]) -> Any:
+    if function is None:
+        raise UsageError(f'template parsing error: template: :1: function "{name}" not defined')
+    try:
+        return function(*arguments)
+    except (TypeError, IndexError) as error:
+        raise UsageError(f"template: wrong number or kind of args for {name}") from error
 
 
 def _text(value: Any) -> str:
+    """A value as Go's `%v` prints it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    if value is None:
+        return "<nil>"
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{_text(item)}" for key, item in sorted(value.items())) + "]"
+    if isinstance(value, (list, tuple)):
+        return "[" + " ".join(map(_text, value)) + "]"
+    return str(value)

@@ -16,6 +16,8 @@ import yaml
 TEXT_TAG = "tag:yaml.org,2002:str"
 NEVER_FOLD = 1 << 30
 EXPONENT_FROM = 6
+MAX_SIMPLE_KEY = 100
+"""Bytes; a little less than either emitter takes."""
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 BOOLEANS = frozenset(
     word
@@ -27,6 +29,8 @@ NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
 BASED = re.compile(r"[-+]?0(b[01_]+|o?[0-7_]+|x[0-9a-fA-F_]+)")
 SEPARATED = re.compile(r"[-+]?\d[\d_]*")
 BASE_60 = re.compile(r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?")
+PLAIN = re.compile(r"""(?!\.\.\.|---)(?:[A-Za-z0-9_./$+\\(]|-(?=[!-~]))(?:[!-9;-~]|:(?=[!-~])|[ ](?=[!"$-9;-~]))*""")
+"""Texts that no emitter quotes unless they read as something else; asking PyYAML's emitter takes 100 times as long."""
 TIMESTAMP = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ]\s*\d\d?:\d\d?:\d\d?(\.\d*)?\s*(Z|[-+]\d\d?(:?\d\d)?)?)?")
 
 
@@ -55,8 +59,67 @@ class _Dumper(yaml.Dumper):
 
 def dump(data: Any, *, sort: bool = False) -> str:
     """The data as a YAML document. Keys of objects stay in their order; maps, and with `sort` everything, in Go's."""
+    lines: list[str] = []
+    _write(_ordered(data, sort=sort), 0, "", lines)
+    return "\n".join(lines) + "\n"
+
+
+def _write(data: Any, indent: int, lead: str, lines: list[str]) -> None:
+    """Write a value at an indentation; `lead` stands before its first line."""
+    below = " " * indent
+    if isinstance(data, dict) and data:
+        for key, value in data.items():
+            _entry(lead, _key(key, indent), value, indent, lines)
+            lead = below
+    elif isinstance(data, (list, tuple)) and data:
+        for item in data:
+            if isinstance(item, (dict, list, tuple)) and item:
+                _write(item, indent + 2, f"{lead}- ", lines)
+            else:
+                lines.append(f"{lead}- {_leaf(item, indent)}")
+            lead = below
+    else:
+        lines.append(f"{lead}{_leaf(data, indent)}")
+
+
+def _entry(lead: str, key: str, value: Any, indent: int, lines: list[str]) -> None:
+    if not isinstance(value, (dict, list, tuple)) or not value:
+        lines.append(f"{lead}{key} {_leaf(value, indent)}")
+    elif key.startswith("? "):  # no simple key: its colon stands on a line of its own, the value behind it
+        _write(value, indent + 2, f"{lead}{key} ", lines)
+    else:
+        lines.append(f"{lead}{key}")
+        _write(value, indent + 2, " " * (indent + 2), lines)
+
+
+def _leaf(value: Any, indent: int) -> str:
+    if isinstance(value, (dict, list, tuple)):
+        return "{}" if isinstance(value, dict) else "[]"
+    if not isinstance(value, str):
+        return _bare(value)
+    if PLAIN.fullmatch(value):
+        return value if reads_as_text(value) else f'"{value}"'
+    return _emitted("a", value, indent).removeprefix("a: ")
+
+
+def _key(key: Any, indent: int) -> str:
+    """A key with its colon."""
+    if not isinstance(key, str):
+        return f"{_bare(key)}:"
+    if not key:
+        return '"":'
+    if len(key) <= MAX_SIMPLE_KEY and PLAIN.fullmatch(key):
+        return f"{key}:" if reads_as_text(key) else f'"{key}":'
+    return _emitted(key, 0, indent).removesuffix(" 0")
+
+
+def _emitted(key: str, value: Any, indent: int) -> str:
+    """An entry of a mapping as PyYAML writes it at an indentation, without the spaces before it."""
+    data: Any = {key: value}
+    for _ in range(indent // 2):
+        data = {"a": data}
     text: str = yaml.dump(
-        _ordered(data, sort=sort),
+        data,
         Dumper=_Dumper,
         indent=2,
         width=NEVER_FOLD,
@@ -64,7 +127,10 @@ def dump(data: Any, *, sort: bool = False) -> str:
         sort_keys=False,
         default_flow_style=False,
     )
-    return text
+    for _ in range(indent // 2):
+        text = text.partition("\n")[2]
+    # a text that ends in line breaks leaves the document open, which PyYAML marks
+    return text[indent:].removesuffix("...\n").removesuffix("\n")
 
 
 def compare_keys(one: str, other: str) -> int:
@@ -103,8 +169,15 @@ def _ordered(data: Any, *, sort: bool) -> Any:
         return data
     keys = list(data)
     if sort or keys == sorted(keys, key=str):
-        keys.sort(key=cmp_to_key(lambda a, b: compare_keys(str(a), str(b))))
+        keys.sort(key=_GO_ORDER)
+    elif any(str(key).startswith("x-") for key in keys):
+        # of an object: its extensions are a map, and stand behind its fields
+        extensions = sorted((key for key in keys if str(key).startswith("x-")), key=_GO_ORDER)
+        keys = [key for key in keys if key not in extensions] + extensions
     return {key: _ordered(data[key], sort=sort or str(key).startswith("x-")) for key in keys}
+
+
+_GO_ORDER = cmp_to_key(lambda a, b: compare_keys(str(a), str(b)))
 
 
 def reads_as_text(text: str) -> bool:
@@ -127,8 +200,13 @@ def _text(dumper: yaml.Dumper, text: str) -> yaml.Node:
     return dumper.represent_scalar(TEXT_TAG, text, style=style)
 
 
-def _plain(dumper: yaml.Dumper, value: object) -> yaml.Node:
-    return dumper.represent_scalar(TEXT_TAG, str(value))
+def _bare(value: object) -> str:
+    """A value that is no text, and so never quoted."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return go_float(value) if isinstance(value, float) else str(value)
 
 
 def go_float(value: float) -> str:
@@ -148,8 +226,4 @@ def _scientific(value: float) -> str:
 
 
 _Dumper.add_representer(str, _text)
-_Dumper.add_representer(int, _plain)
-_Dumper.add_representer(float, lambda dumper, value: _plain(dumper, go_float(value)))
-_Dumper.add_representer(bool, lambda dumper, value: _plain(dumper, "true" if value else "false"))
-_Dumper.add_representer(type(None), lambda dumper, _: _plain(dumper, "null"))
-_Dumper.add_representer(tuple, lambda dumper, value: dumper.represent_list(value))
+_Dumper.add_representer(int, lambda dumper, value: dumper.represent_scalar(TEXT_TAG, str(value)))

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from compose.cli.render import ansi, verbs
+from compose.cli.render.humanise import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 MARKS = {verbs.DONE: ("✔", ansi.GREEN), verbs.WARNING: ("!", ansi.YELLOW_BOLD), verbs.ERROR: ("✘", ansi.RED_BOLD)}
 TEXT_COLOURS = {verbs.DONE: ansi.GREEN, verbs.WARNING: ansi.YELLOW_BOLD, verbs.ERROR: ansi.RED_BOLD, verbs.WORKING: ""}
 DRY_RUN = "DRY-RUN MODE - "
+BAR = 20
+"""Columns of a bar that counts bytes."""
 
 
 class Writer(Protocol):
@@ -56,11 +59,16 @@ class PlainWriter:
     def start(self) -> None: ...
 
     def line(self, line: verbs.Line) -> None:
-        if self._shown.get(line.id) == line:
+        # a line for each state, not for each step of its count
+        line = line._replace(current=0, total=0)
+        if self._shown.get(_key(line)) == line:
             return
-        self._shown[line.id] = line
+        self._shown[_key(line)] = line
+        if line.bare:
+            self._print(f"{self._prefix} {line.id} {line.text} {line.note}")
+            return
         note = f"  ({line.note})" if line.note and self._notes and line.status != verbs.DONE else ""
-        self._print(f"{self._prefix} {line.id}  {line.text}{note}")
+        self._print(f"{self._prefix} {line.id} {line.subject} {line.text}{note}")
 
     def message(self, text: str) -> None:
         self._print(self._prefix + text)
@@ -83,7 +91,8 @@ class JsonWriter:
     def start(self) -> None: ...
 
     def line(self, line: verbs.Line) -> None:
-        data: dict[str, object] = {"id": line.id, "status": line.text}
+        subject = {"text": line.subject} if line.subject else {}
+        data: dict[str, object] = {"id": line.id, **subject, "status": line.text}
         if line.note:
             data["cause"] = line.note
         self._print(data)
@@ -146,9 +155,11 @@ class TtyWriter:
     def line(self, line: verbs.Line) -> None:
         with self._lock:
             now = self._clock()
-            row = self._rows.get(line.id)
+            if not line.parent and line.status != verbs.WORKING:
+                self._rows = {key: row for key, row in self._rows.items() if row.line.parent != line.id}
+            row = self._rows.get(_key(line))
             if row is None:
-                self._rows[line.id] = _Row(line, now)
+                self._rows[_key(line)] = _Row(line, now)
                 return
             row.line = line
             row.ended = now
@@ -201,11 +212,11 @@ class TtyWriter:
         mark, mark_colour = MARKS.get(line.status, (SPINNER[self._frame % len(SPINNER)], ansi.YELLOW))
         ended = self._clock() if working else row.ended
         timer = f"{ended - row.began:.1f}s "
-        column = max(len(each.line.id) for each in rows) + 1
-        name = f"{line.id:<{column}}"
+        column = max(len(each.line.label) for each in rows) + 1
+        name = f"{line.label:<{column}}"
         room = width - len(f" {mark} {self._prefix}{name} ") - len(timer) - 1
         text = line.text[: max(room, 0)]
-        note = line.note.replace("\n", " ")
+        note = line.note.replace("\n", " ") or _bar(line)
         room -= len(text) + 2
         note = (note if len(note) <= room else note[: room - 1] + "…") if note and room > 1 else ""
         used = len(f" {mark} {self._prefix}{name} {text}") + (len(note) + 2 if note else 0)
@@ -220,6 +231,22 @@ class TtyWriter:
 
     def _paint(self, text: str, code: str) -> str:
         return ansi.paint(text, code, colour=self._colour and bool(text))
+
+
+def _key(line: verbs.Line) -> str:
+    return f"{line.parent}/{line.id}" if line.parent else line.id
+
+
+def _indent(line: verbs.Line) -> str:
+    return "  " if line.parent else ""
+
+
+def _bar(line: verbs.Line) -> str:
+    """`[=====>    ] 1.2MB/2.4MB` of a line that counts bytes."""
+    if not line.total or line.status != verbs.WORKING:
+        return ""
+    done = min(line.current * BAR // line.total, BAR)
+    return f"[{'=' * done}{'>' * (done < BAR)}{' ' * (BAR - done - 1)}] {size(line.current, 3)}/{size(line.total, 3)}"
 
 
 def _most_interesting(rows: list[_Row], room: int) -> list[_Row]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from compose.cli.console import Console
+    from compose.cli.render.buildlog import BuildLog
     from compose.cli.render.progress import Writer
     from compose.reconcile.plan import Plan
     from runtime.wire.plan import Operation, PlanEvent
@@ -20,9 +21,16 @@ YES = frozenset({"y", "yes", "true", "1"})
 class ConsoleReporter:
     """One command's reporter; every plan gets a writer of its own."""
 
-    def __init__(self, console: Console, make_writer: Callable[[], Writer]) -> None:
+    def __init__(
+        self, console: Console, make_writer: Callable[[], Writer], make_build_log: Callable[[], BuildLog] | None = None
+    ) -> None:
+        """`make_build_log`: what shows the steps of builds; None shows none."""
         self._console = console
         self._make_writer = make_writer
+        self._make_build_log = make_build_log
+        self._build_log: BuildLog | None = None
+        self._held: list[verbs.Line] = []
+        """What builds came to, told when the last is over."""
         self._writer: Writer | None = None
         self._narrator = verbs.Narrator(())
         self.plain_warnings = False
@@ -31,17 +39,32 @@ class ConsoleReporter:
     def begin(self, plan: Plan) -> None:
         self._console.stdout.flush()
         self._narrator = verbs.Narrator(plan.to_wire()["operations"])
+        if self._make_build_log is not None and any(each.kind == "BuildImage" for each in plan.operations):
+            self._build_log = self._make_build_log()
+            return
         self._writer = self._make_writer()
         self._writer.start()
         for kept in plan.kept:
-            self._writer.line(verbs.Line(verbs.resource_name(kept.resource), verbs.DONE, kept.status))
+            self._writer.line(verbs.kept_line(kept.resource, kept.status))
 
     def event(self, operation: Operation, event: PlanEvent) -> None:
         line = self._narrator.line(operation, event)
-        if line is not None and self._writer is not None:
+        if self._build_log is not None:
+            self._build_log.event(operation, event)
+            if line is not None and line.status == verbs.DONE:
+                self._held += [line._replace(id=name) for name in line.id.split(",")]
+        elif line is not None and self._writer is not None:
             self._writer.line(line)
 
     def end(self) -> None:
+        if self._build_log is not None:
+            self._build_log.stop()
+            self._build_log = None
+            self._writer = self._make_writer()
+            self._writer.start()
+            for line in sorted(self._held):
+                self._writer.line(line)
+            self._held = []
         if self._writer is not None:
             self._writer.stop()
             self._writer = None

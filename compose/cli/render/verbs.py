@@ -39,13 +39,20 @@ VERBS: dict[str, Verbs] = {
     "RemoveContainer": Verbs("Removing", "Removed", "Removed"),
     "RenameContainer": Verbs("Recreate", "Recreated", "Recreated"),
     "RemoveImage": Verbs("Removing", "Removed", "Removed"),
+    "PullImage": Verbs("Pulling", "Pulled", "Pulled"),
+    "PushImage": Verbs("Pushing", "Pushed", "Pushed"),
+    "BuildImage": Verbs("Building", "Built", "Built"),
+    "CommitContainer": Verbs("Committing", "Committed", "Committed"),
+    "ExportFiles": Verbs("Exporting", "Exported", "Exported"),
 }
 WAITED = {"started": "Started", "healthy": "Healthy", "completed": "Exited", "running_or_healthy": "Healthy"}
 REPLACE_LABEL = "com.docker.compose.replace"
 REPLACEMENT_STEPS = frozenset({"StopContainer", "RemoveContainer"})
 """Steps of a replacement that its line does not tell."""
 SILENT = frozenset({"ConnectNetwork", "DisconnectNetwork", "RunHook"})
-PLAIN_CAUSES = frozenset({"missing", "created", "scaled", "--wait", "down", "stop", "start", "kill", "rm", "restart"})
+PLAIN_CAUSES = frozenset(
+    {"missing", "created", "scaled", "--wait", "down", "stop", "start", "kill", "rm", "restart", "reset"}
+)
 """Causes that say no more than the command did."""
 
 
@@ -59,11 +66,38 @@ class Line(NamedTuple):
     """`Started`."""
     note: str = ""
     """Why, or what it waits for."""
+    parent: str = ""
+    """The line that this one is a part of; it is not shown any longer than that one works."""
+    current: int = 0
+    """Bytes so far, of `total`; 0 if nobody counts."""
+    total: int = 0
+    bare: bool = False
+    """One of those that Compose writes with a single space, ` web Pulling `."""
+    subject: str = ""
+    """What of it, where its name does not say all."""
+
+    @property
+    def label(self) -> str:
+        """Name and subject."""
+        return f"{self.id} {self.subject}" if self.subject else self.id
+
+
+TRANSFERS = frozenset({"PullImage", "PushImage"})
+FINISHED = frozenset({"Pull complete", "Already exists", "Pushed", "Layer already exists"})
+"""States of a layer that are its last."""
 
 
 def resource_name(resource: str) -> str:
     """`container app-web-1` as a progress line names it: `Container app-web-1`."""
     return resource[:1].upper() + resource[1:]
+
+
+def kept_line(resource: str, status: str) -> Line:
+    """The line of something that nothing has to be done about; a transfer's is that of its service."""
+    kind, _, name = resource.partition(" ")
+    if kind in ("pull", "push"):
+        return Line(name, DONE, status, bare=True)
+    return Line(resource_name(resource), DONE, status)
 
 
 class Narrator:
@@ -85,7 +119,9 @@ class Narrator:
 
     def _line(self, operation: Operation, event: PlanEvent, resource: str) -> Line | None:
         kind, status, text = operation.get("kind", ""), event.get("status"), event.get("text", "")
-        name = resource_name(resource)
+        if kind in TRANSFERS:
+            return _transfer(VERBS[kind], operation, event)
+        name = resource.partition(" ")[2] if kind == "BuildImage" else resource_name(resource)
         if status == "failed":
             return Line(name, ERROR, "Error", str((event.get("error") or {}).get("message", "")))
         if status == "warning":
@@ -117,6 +153,32 @@ class Narrator:
             done = WAITED.get(str(operation.get("args", {}).get("Condition")), "Healthy")
             return Verbs("Waiting", done, done)
         return VERBS[kind]
+
+
+def is_last(text: str) -> bool:
+    """Whether a layer's state is its last."""
+    return text in FINISHED or text.startswith("Mounted from")
+
+
+def _transfer(verbs: Verbs, operation: Operation, event: PlanEvent) -> Line | None:
+    """A service whose image is on its way, and the layers of that."""
+    name = operation.get("resource", "").partition(" ")[2]
+    status, text = event.get("status"), event.get("text", "")
+    if status == "started":
+        return Line(name, WORKING, verbs.working, bare=True)
+    if status == "progress":
+        if not event.get("id"):
+            return Line(name, WORKING, verbs.working, text, bare=True)
+        state = DONE if is_last(text) else WORKING
+        current, total = event.get("current", 0), event.get("total", 0)
+        return Line(event["id"], state, text, parent=name, current=current, total=total, bare=True)
+    if status in ("done", "unchanged"):
+        return Line(name, DONE, verbs.done, bare=True)
+    if status == "failed":
+        return Line(name, ERROR, "Error", str((event.get("error") or {}).get("message", "")), bare=True)
+    if status == "warning":
+        return Line(name, WARNING, "Warning", text, bare=True)
+    return None
 
 
 def _is_replacement(operation: Operation) -> bool:

@@ -19,14 +19,14 @@ NAME = "overlay"
 
 
 def prepare(container_dir: str, layers: Sequence[str]) -> dict[str, Any]:
-    """The `x-rootfs` value for `layers` (directories, top first), with upper, work and root directories made.
+    """The `x-rootfs` value for `layers` (directories, top first), with upper and work directories made.
 
     Safe to repeat: what the container wrote before stays. Raises InvalidParameter without layers, OSError.
     """
-    if not 0 < len(layers) <= MAX_LAYERS:
-        raise InvalidParameter(f"container root {container_dir}: {len(layers)} layers, not 1 to {MAX_LAYERS}")
-    upper, work, root = (f"{container_dir}/{name}" for name in ("upper", "work", "rootfs"))
-    for path, mode in ((upper, 0o755), (work, 0o700), (root, 0o755)):
+    if not 0 < len(layers) <= MAX_LAYERS + 1:
+        raise InvalidParameter(f"container root {container_dir}: {len(layers)} layers, not 1 to {MAX_LAYERS + 1}")
+    upper, work = f"{container_dir}/upper", f"{container_dir}/work"
+    for path, mode in ((upper, 0o755), (work, 0o700)):
         try:
             os.mkdir(path, mode)
             os.chmod(path, mode)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import EngineError, InvalidParameter, NotFound, SystemFailure
-from runtime.images import workspace
+from runtime.images import removal, workspace
 from runtime.images.archive import import_rootfs
 from runtime.images.load import load_images
 from runtime.images.save import save_images
@@ -265,7 +265,7 @@ def test_a_killed_import_leaves_no_image_and_the_next_job_sweeps_up(store: Image
 
 def test_the_trash_is_emptied(store: ImageStore, tmp_path: Path) -> None:
     import_rootfs(store, str(tiny_rootfs()), "tiny")
-    store.remove("tiny")
+    removal.remove(store, "tiny")
     [entry] = (tmp_path / "data/trash").iterdir()
     assert entry.name.startswith("layer-")
     [done] = events(worker(tmp_path, "empty_trash"))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.errors import Conflict, Forbidden, InvalidParameter, NotFound
-from runtime.images import hostlayer, workspace
+from runtime.errors import Forbidden, InvalidParameter, NotFound
+from runtime.images import hostlayer, removal, workspace
 from runtime.images.archive import manifest_of
 from runtime.images.content import ContentStore
-from runtime.images.manifest import OCI_CONFIG, OCI_MANIFEST, Descriptor, chain_ids, digest_of
+from runtime.images.manifest import OCI_CONFIG, OCI_MANIFEST, chain_ids, digest_of
 from runtime.images.store import ImageStore
 from runtime.paths import Paths
 
@@ -75,7 +75,7 @@ def test_the_built_in_image_is_there_and_stays(store: ImageStore) -> None:
     assert [image.repo_tags for image in store.list()] == [["localhost/host:latest"]]
     image = add(store, "one", "app")
     with pytest.raises(Forbidden):
-        store.remove("localhost/host")
+        removal.remove(store, "localhost/host")
     with pytest.raises(Forbidden):
         store.tag(image.id, "localhost/host")
 
@@ -102,53 +102,6 @@ def test_of_a_tag_left_on_two_images_by_a_crash_the_later_setting_counts(store: 
     assert fresh.resolve(first.id).references == ()
 
 
-def test_removing_a_name_keeps_the_image_until_the_last_one(store: ImageStore) -> None:
-    image = add(store, "one", "app:1", "app:2")
-    assert store.remove("app:1") == [{"Untagged": "app:1"}]
-    assert store.resolve(image.id).repo_tags == ["app:2"]
-    assert store.remove("app:2") == [{"Untagged": "app:2"}, {"Deleted": image.id}]
-    with pytest.raises(NotFound):
-        store.resolve(image.id)
-    assert store.content.list() == []
-    assert not store.has_layer(image.layers[0])
-
-
-def test_removing_by_id_with_several_names_needs_force(store: ImageStore) -> None:
-    image = add(store, "one", "app:1", "app:2")
-    with pytest.raises(Conflict, match="multiple repositories"):
-        store.remove(image.id)
-    assert store.remove(image.id, force=True)[-1] == {"Deleted": image.id}
-
-
-def test_shared_blobs_and_layers_stay_with_the_image_that_still_needs_them(store: ImageStore) -> None:
-    image = add(store, "one", "app")
-    with open(store.content.path(image.id), "rb") as file:
-        document = json.load(file) | {"author": "x"}
-    config = store.content.put_json(document, OCI_CONFIG)
-    blob = Descriptor(mediaType="layer", digest=document["rootfs"]["diff_ids"][0], size=3)
-    manifest = store.content.put_json(manifest_of(config, [blob]), OCI_MANIFEST)
-    other = store.register(config=config, manifest=manifest, layers=list(image.layers), size=7, references=["b"])
-    store.remove("app")
-    assert store.has_layer(image.layers[0])
-    assert sorted(store.content.list()) == sorted([config["digest"], manifest["digest"], blob["digest"]])
-    assert store.resolve("b").id == other.id
-
-
-def test_nothing_is_collected_while_a_job_is_at_work_and_all_of_it_later(store: ImageStore) -> None:
-    add(store, "one", "app")
-    with workspace.lease(store.root):
-        store.remove("app")
-        assert store.content.list()
-    assert store.collect() == 1
-    assert not store.content.list()
-
-
-def test_layers_of_containers_survive_their_image(store: ImageStore) -> None:
-    image = add(store, "one", "app")
-    store.remove("app", keep_layers=set(image.layers))
-    assert store.has_layer(image.layers[0])
-
-
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"version":1}', '{"version":99}', "\0" * 30, "[" * 50_000])
 def test_a_damaged_record_is_set_aside_by_name_and_the_others_go_on(store: ImageStore, text: str) -> None:
     bad, good = add(store, "one", "bad"), add(store, "two", "good")
@@ -156,7 +109,7 @@ def test_a_damaged_record_is_set_aside_by_name_and_the_others_go_on(store: Image
         file.write(text)
     assert [image.repo_tags for image in store.list()[:-1]] == [["good:latest"]]
     assert bad.id[7:] in store.problems[0]
-    store.remove("good")
+    removal.remove(store, "good")
     assert good.id not in [image.id for image in store.list()]
     # whose layers these were is unknown now
     assert store.has_layer(bad.layers[0])

@@ -3,50 +3,46 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from compose.cli.invocation import Invocation
-from compose.errors import UsageError
-
-HEADER = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
 
 
 def run(
     ctx: typer.Context,
-    format: Annotated[str, typer.Option(help="Format the output. Values: [table | json]")] = "table",
+    pattern: Annotated[str, typer.Argument(metavar="[REPOSITORY[:TAG]]")] = "",
+    all: Annotated[
+        bool, typer.Option("--all", "-a", hidden=True, help="No effect: there are no intermediate images here")
+    ] = False,
+    digests: Annotated[bool, typer.Option("--digests", help="Show digests")] = False,
+    filter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            "-f",
+            help="Filter output: dangling=true|false, label=..., reference=..., before=, since=, until=",
+        ),
+    ] = None,
+    format: Annotated[
+        str,
+        typer.Option(help="Format output using a custom template: 'table', 'table TEMPLATE', 'json' or a Go template"),
+    ] = "",
+    no_trunc: Annotated[bool, typer.Option("--no-trunc", help="Don't truncate output")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only display IDs")] = False,
 ) -> int:
     """List images"""
-    if format not in ("", "table", "json"):
-        raise UsageError(f'format value "{format}" could not be parsed: parsing failed')
+    from compose.cli.moments import seconds
+    from compose.cli.render import images_format
+    from compose.usecases.imagelist import listed
+
     invocation = Invocation.of(ctx)
-    found = invocation.client().images()
-    write = invocation.console.write
-    rows = sorted(row for image in found for row in rows_of(image, time.time()))
-    if quiet:
-        write("".join(f"{identity}\n" for identity in dict.fromkeys(row[2] for row in rows)))
-    elif format == "json":
-        from compose.cli.render.gotemplate import to_json
-
-        keys = ("Repository", "Tag", "ID", "CreatedSince", "Size")
-        write("".join(to_json(dict(zip(keys, row, strict=True))) + "\n" for row in rows))
-    else:
-        from compose.cli.render.table import table
-
-        write(table([HEADER, *rows]))
+    now = time.time()
+    found = listed(invocation.client(), filter or (), lambda text: seconds(text, now), pattern)
+    rows = [row for image in found for row in images_format.rows_of(image, now, truncate=not no_trunc)]
+    if quiet and format in ("", "table"):
+        invocation.console.write("".join(f"{row['ID']}\n" for row in rows))
+        return 0
+    invocation.console.write(images_format.render(rows, format, digests=digests))
     return 0
-
-
-def rows_of(image: dict[str, Any], now: float) -> list[tuple[str, ...]]:
-    """A row for each name of an image, as `docker image ls` has it."""
-    from compose.cli.render import humanise
-    from compose.usecases.images import split_reference
-
-    created = humanise.parse_time(str(image.get("Created") or ""))
-    ago = f"{humanise.duration(now - created)} ago" if created is not None else "N/A"
-    identity = str(image.get("Id", "")).removeprefix("sha256:")[:12]
-    size = humanise.size(int(image.get("Size") or 0), 3)
-    names = [split_reference(tag) for tag in image.get("RepoTags") or []] or [("<none>", "<none>")]
-    return [(repository, tag, identity, ago, size) for repository, tag in names]

@@ -1,0 +1,31 @@
+"""`pycompose engine df`: show what images, containers, volumes and build cache take on disk."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from compose.cli.invocation import Invocation
+
+
+def run(
+    ctx: typer.Context,
+    format: Annotated[
+        str,
+        typer.Option(help="Format output using a custom template: 'table', 'table TEMPLATE', 'json' or a Go template"),
+    ] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show detailed information on space usage")] = False,
+) -> int:
+    """Show disk usage
+
+    Sizes are those of file contents; a layer that several images share counts once in the sum.
+    """
+    from compose.cli.render import df_format
+
+    invocation = Invocation.of(ctx)
+    usage = invocation.client().disk_usage()
+    write = invocation.console.write
+    write(df_format.verbose(usage, format, time.time()) if verbose else df_format.render(usage, format))
+    return 0
