@@ -33,7 +33,7 @@ class Forwarder:
 
     async def ask(self, query: bytes, view: View, *, tcp: bool) -> bytes:
         """The upstream's response to `query`, under its id; SERVFAIL when no server gives one in time."""
-        if not view.upstreams or self._running >= _MAX_RUNNING:
+        if not view.reachable or self._running >= _MAX_RUNNING:
             return refusal(query, SERVFAIL)
         self._running += 1
         try:
@@ -49,7 +49,7 @@ class Forwarder:
         waiting: set[asyncio.Task[bytes]] = set()
         bad = b""
         try:
-            for upstream in view.upstreams * _ROUNDS:
+            for upstream in view.reachable * _ROUNDS:
                 waiting.add(asyncio.ensure_future(_ask_one(query, upstream, tcp=tcp)))
                 done, waiting = await asyncio.wait(waiting, timeout=_OVERTAKE, return_when=asyncio.FIRST_COMPLETED)
                 good, bad = _pick(done, bad)

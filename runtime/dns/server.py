@@ -17,8 +17,8 @@ from runtime.dns.message import (
     ANY,
     FORMERR,
     NOERROR,
-    NXDOMAIN,
     PTR,
+    SERVFAIL,
     A,
     Question,
     address_record,
@@ -159,8 +159,8 @@ class _Resolver:
         found = self._records(question)
         if found is not None:
             return [answer(question, records, limit=limit) for records in _rotations(found)]
-        if not self._view.external:
-            return [answer(question, [], NXDOMAIN)]
+        if not self._view.reachable:
+            return [answer(question, [], SERVFAIL)]
         if self._view.ndots_set and "." not in question.name and question.type in (A, AAAA):
             return [answer(question, [], NOERROR)]
         return None
@@ -168,7 +168,7 @@ class _Resolver:
     def _unparsed(self, query: bytes) -> list[bytes] | None:
         if len(query) < 12 or query[2] & 0x80:
             return []
-        if self._view.external and int.from_bytes(query[4:6], "big") == 1 and not query[2] & 0x78 and len(query) >= 17:
+        if self._view.reachable and int.from_bytes(query[4:6], "big") == 1 and not query[2] & 0x78 and len(query) >= 17:
             return None
         return [refusal(query, FORMERR)[2:]]
 

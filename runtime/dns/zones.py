@@ -84,7 +84,10 @@ class Zone:
 
 @dataclass(frozen=True, kw_only=True)
 class Upstream:
-    """Where other names are asked. `netns_fd` asks from inside a network namespace, None from the engine's own."""
+    """Where other names are asked. `netns_fd` asks from inside a network namespace, None from the engine's own.
+
+    The caller keeps the descriptor open for as long as a view with it is in use.
+    """
 
     address: str
     port: int = 53
@@ -107,9 +110,19 @@ class View:
     """Seconds for a forwarded query, all servers and retries together."""
 
     @property
-    def external(self) -> bool:
-        """Whether other names are forwarded at all: not for a container that is on internal networks only."""
-        return not self.zones or any(not zone.internal for zone in self.zones)
+    def internal(self) -> bool:
+        """Whether the container is on internal networks only."""
+        return bool(self.zones) and all(zone.internal for zone in self.zones)
+
+    @property
+    def reachable(self) -> tuple[Upstream, ...]:
+        """The servers that may be asked: behind internal networks only those that the container reaches by itself.
+
+        As Docker 26 has it: a server on the internal network answers, everything else fails (SERVFAIL).
+        """
+        if not self.internal:
+            return self.upstreams
+        return tuple(upstream for upstream in self.upstreams if upstream.netns_fd is not None)
 
     def resolve(self, name: str) -> tuple[str, ...] | None:
         """The addresses of a name (lower-case, without final dot), or None when it is not ours."""

@@ -218,6 +218,7 @@ def test_dockers_forward_policy_is_passed_by_one_rule_a_bridge_and_direction(lab
     probes = [(web, LAN_PEER, 80), (lan, LAN_HOST, 8080), (web2, web.address, 80)]
     assert lab.reach_all(*probes, patience=3) == [f"lan {LAN_HOST}", f"web {LAN_PEER}", "web 10.1.0.3"]
     assert foreign.culprits(lab.netfilter.chains()) == []
+    assert foreign.accepted_bridges(lab.nft, lab.netfilter.chains()) == {"pycfront"}
     foreign.forget_bridges(lab.nft, lab.netfilter.chains(), ["pycfront"])
     assert _without_counters(lab.nft.run("list table ip filter")) == _without_counters(before)
 
