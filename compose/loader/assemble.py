@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from compose.errors import LoadError, Problem, SchemaError, SourceNotFound
 from compose.loader.bind import SECRET_VALUE, Binder
-from compose.loader.checks import check
+from compose.loader.checks import check, in_step
 from compose.loader.dotenv import PARSERS
 from compose.loader.marks import Marks
+from compose.loader.report import Report
 from compose.loader.tree import Map, find_mark, plain
 from compose.model.aimodel import ModelConfig
 from compose.model.fileobject import ConfigObjConfig, SecretConfig
@@ -18,9 +19,10 @@ from compose.model.service import EnvFile, ServiceConfig
 from compose.model.volume import VolumeConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from compose.loader.files import Files
     from compose.loader.options import LoadOptions
-    from compose.loader.report import Report
     from compose.loader.sources import Sources
     from compose.model.record import Record
 
@@ -37,14 +39,33 @@ def assemble(tree: Map, sources: Sources, report: Report, options: LoadOptions, 
     """The project. Raises LoadError with everything that was reported on the way here."""
     project = bind(tree, sources, report).with_profiles(sources.profiles)
     if options.consistency:
-        project = check(project, tree, report, conflicts=options.conflicts)
-    reader = _VariableFiles(project, tree, report, files)
+        project = check(project, report, conflicts=options.conflicts)
+    reader = _VariableFiles(sources.environment.lookup, tree, report, files)
     services = {
         name: reader.service(service, environment=options.resolve_environment)
         for name, service in project.services.items()
     }
     report.raise_if_any()
     return project.replace(services=services, warnings=tuple(report.warnings))
+
+
+def revive(
+    tree: Map, sources: Sources, options: LoadOptions, resolved: dict[str, tuple[dict[str, Any], dict[str, str]]]
+) -> Project:
+    """The project of a tree that was assembled before; `resolved` holds what services had from files then.
+
+    That is, by service: `environment` and `labels`.
+    """
+    project = bind(tree, sources, Report()).with_profiles(sources.profiles)
+    services = project.services
+    if options.consistency:
+        services = {name: in_step(service) for name, service in services.items()}
+    for name, (environment, labels) in resolved.items():
+        service = services[name].replace(labels=labels, label_file=())
+        services[name] = (
+            service.replace(environment=environment, env_file=()) if options.resolve_environment else service
+        )
+    return project.replace(services=services)
 
 
 def bind(tree: Map, sources: Sources, report: Report) -> Project:
@@ -84,8 +105,8 @@ def _content(kind: str, value: Any) -> dict[str, Any]:
 class _VariableFiles:
     """Reads `env_file` and `label_file` of services."""
 
-    def __init__(self, project: Project, tree: Map, report: Report, files: Files) -> None:
-        self.project = project
+    def __init__(self, lookup: Callable[[str], str | None], tree: Map, report: Report, files: Files) -> None:
+        self.lookup = lookup
         self.tree = tree
         self.report = report
         self.files = files
@@ -96,8 +117,7 @@ class _VariableFiles:
             service = service.replace(labels=self._labels(service), label_file=())
         if not environment:
             return service
-        known = self.project.environment
-        own = {name: known.get(name) if value is None else value for name, value in service.environment.items()}
+        own = {name: self.lookup(name) if value is None else value for name, value in service.environment.items()}
         if service.env_file:
             found = {name: value for name, value in own.items() if value is not None}
             for index, file in enumerate(service.env_file):
@@ -113,7 +133,7 @@ class _VariableFiles:
         mark = find_mark(self.tree, path)
 
         def lookup(name: str) -> str | None:
-            outside = self.project.environment.get(name)
+            outside = self.lookup(name)
             return own.get(name) if outside is None else outside
 
         if not self.files.exists(file.path):

@@ -60,7 +60,7 @@ class Binder:
         self.report.add(SchemaError, message, path, find_mark(self.tree, path), expected=expected)
 
 
-_TAKES_NULL = frozenset(("environment", "mapping"))
+_TAKES_NULL = frozenset(("environment", "mapping", "text_mapping"))
 
 
 def _text(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
@@ -87,7 +87,7 @@ def _float(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
 
 
 def _size(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
-    return units.parse_size(value) if isinstance(value, str) else int(value)
+    return units.parse_size(value) if isinstance(value, str) else _number(_binder, value, _codec, _path)
 
 
 def _duration(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
@@ -131,6 +131,13 @@ def _mapping(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
         return {key: "" if item is None else sprint(item) for key, item in value.items()}
     pairs = (sprint(item).partition("=") for item in value or ())
     return {key: text for key, _, text in pairs}
+
+
+def _text_mapping(binder: Binder, value: Any, codec: Codec, path: Path) -> Any:
+    for key, item in value.items() if isinstance(value, Map) else ():
+        if isinstance(item, (bool, float, dict, list)):
+            raise ValueError(f"{key} must be a string")  # noqa: TRY004 - binders say what is wrong by ValueError
+    return _mapping(binder, value, codec, path)
 
 
 def _environment(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
@@ -190,7 +197,9 @@ def _nested_map(binder: Binder, value: Any, codec: Codec, path: Path) -> Any:
     found: dict[str, Any] = {}
     for key, item in value.items():
         if codec.of is UlimitsConfig and not isinstance(item, Map):
-            found[key] = UlimitsConfig(single=to_int(item) if isinstance(item, str) else int(item))
+            if not isinstance(item, (str, int)) or isinstance(item, bool):
+                raise ValueError(f"{key}: a limit is a whole number, or soft and hard, not {sprint(item)}")
+            found[key] = UlimitsConfig(single=to_int(item) if isinstance(item, str) else item)
         else:
             found[key] = None if item is None else _nested(binder, item, codec, (*path, key))
     return found
@@ -215,6 +224,7 @@ READERS: dict[str, Reader] = {
     "healthcheck_test": _test,
     "command": _command,
     "mapping": _mapping,
+    "text_mapping": _text_mapping,
     "silent_mapping": _mapping,
     "environment": _environment,
     "multi_options": _multi_options,

@@ -193,6 +193,8 @@ def _ports(run: Canonical, value: Any, path: Path, _node: Node[Transform], _mark
             made.add(item, mark)
             continue
         try:
+            if isinstance(item, float):
+                raise ValueError(f"invalid type of port: {sprint(item)} is no whole number")  # noqa: TRY004
             ports = parse_port(sprint(item), MAX_PORT + 1 - len(made))
         except ValueError as error:
             if run.lenient and isinstance(item, str):

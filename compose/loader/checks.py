@@ -9,7 +9,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from compose.errors import ConsistencyError
-from compose.loader.tree import Map, Path, find_mark
+from compose.loader.tree import Path, path_text
 from compose.model.project import nearest
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     Rule = Callable[["Checks", ServiceConfig], None]
 
 
-def check(project: Project, tree: Map, report: Report, *, conflicts: bool = True) -> Project:
+def check(project: Project, report: Report, *, conflicts: bool = True) -> Project:
     """Report what is inconsistent; the project comes back with `deploy.replicas` in step with `scale`."""
-    checks = Checks(project, tree, report)
+    checks = Checks(project, report)
     for service in project.services.values():
         damaged = report.is_damaged("services", service.name)
         for rule in RULES:
@@ -34,13 +34,15 @@ def check(project: Project, tree: Map, report: Report, *, conflicts: bool = True
     _secrets(checks)
     _cycles(checks)
     if conflicts:
-        from compose.loader.conflicts import find_conflicts
+        from compose.loader.conflicts import find_conflicts, find_faults
 
+        find_faults(checks)
         find_conflicts(checks)
-    return project.replace(services={name: _in_step(service) for name, service in project.services.items()})
+    return project.replace(services={name: in_step(service) for name, service in project.services.items()})
 
 
-def _in_step(service: ServiceConfig) -> ServiceConfig:
+def in_step(service: ServiceConfig) -> ServiceConfig:
+    """The service with `deploy.replicas` as `scale` says."""
     if service.scale is None or service.deploy is None or service.deploy.replicas == service.scale:
         return service
     return service.replace(deploy=service.deploy.replace(replicas=service.scale))
@@ -49,9 +51,8 @@ def _in_step(service: ServiceConfig) -> ServiceConfig:
 class Checks:
     """The project under examination."""
 
-    def __init__(self, project: Project, tree: Map, report: Report) -> None:
+    def __init__(self, project: Project, report: Report) -> None:
         self.project = project
-        self.tree = tree
         self.report = report
 
     def fail(
@@ -71,7 +72,7 @@ class Checks:
 
     def mark(self, path: Path) -> SourceMark | None:
         """Where the value at a path was written."""
-        return find_mark(self.tree, path)
+        return self.project.mark(path_text(path))
 
     def undefined(self, service: ServiceConfig, kind: str, section: str, name: str, path: Path) -> None:
         """Report a reference to a resource the project does not have."""

@@ -1,6 +1,7 @@
 """Refuses, before anything is created, what the engine would refuse half way: both places are named.
 
-Each rule is about facts of the files alone; what depends on the host (taken ports, its subnets) is the engine's to say.
+Each rule is about facts of the files alone. Faults are of one service by itself; conflicts are between what is to run at
+the same time, so they are only looked for among the services that a command is about to create.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from compose.loader.checks import Checks
+from compose.loader.report import Report
 from compose.model.capabilities import CAPABILITIES
 from compose.model.project import nearest
 
 if TYPE_CHECKING:
-    from compose.loader.checks import Checks
     from compose.loader.tree import Path
     from compose.model.network import NetworkConfig, PortConfig
+    from compose.model.project import Project
     from compose.model.service import ServiceConfig
 
 _RESTART = re.compile(r"(no|always|unless-stopped|on-failure(:\d+)?)?\Z")
@@ -34,16 +37,29 @@ _IMAGE = re.compile(
 _BLANK = re.compile(r"(^|[:@/])([:@/]|$)")
 
 
-def find_conflicts(checks: Checks) -> None:
-    """Report every conflict between the enabled services and in the networks they use."""
-    services = list(checks.project.services.values())
-    for service in services:
+def find_faults(checks: Checks) -> None:
+    """Report every value of a service that the engine would refuse."""
+    for service in checks.project.services.values():
         _restart(checks, service)
         _capabilities(checks, service)
         _sysctls(checks, service)
         _devices(checks, service)
         _image(checks, service)
         _targets(checks, service)
+
+
+def refuse_conflicts(project: Project) -> None:
+    """Raise ConsistencyError with every fault of the enabled services and every conflict between them."""
+    report = Report()
+    checks = Checks(project, report)
+    find_faults(checks)
+    find_conflicts(checks)
+    report.raise_if_any()
+
+
+def find_conflicts(checks: Checks) -> None:
+    """Report every conflict between the enabled services and in the networks they use."""
+    services = list(checks.project.services.values())
     _ports(checks, services)
     _names(checks, services)
     addressed = any(attached and (attached.ipv4_address or attached.ipv6_address)
@@ -124,19 +140,35 @@ def _targets(checks: Checks, service: ServiceConfig) -> None:
 
 
 def _ports(checks: Checks, services: list[ServiceConfig]) -> None:
-    taken: dict[tuple[str, str], list[tuple[str, ServiceConfig, Path]]] = {}
+    """Containers of one service share a host port; one that others wait for to complete hands its port on."""
+    ended = {
+        target
+        for service in services
+        for target, edge in service.depends_on.items()
+        if edge.condition == "service_completed_successfully"
+    }
+    taken: dict[tuple[str, str], list[tuple[PortConfig, ServiceConfig, Path]]] = {}
     for service in services:
-        if service.network_mode == "host" or service.network_mode.startswith(("service:", "container:")):
+        shared = service.network_mode == "host" or service.network_mode.startswith(("service:", "container:"))
+        if shared or service.name in ended or not service.replicas or service.provider is not None:
             continue
         for index, port in enumerate(service.ports):
             if not port.published or "-" in port.published or port.published == "0":
                 continue
             path: Path = ("services", service.name, "ports", index)
-            for address, other, other_path in taken.setdefault((port.published, port.protocol), []):
-                if address == port.host_ip or address in _WILDCARD or port.host_ip in _WILDCARD:
+            for other_port, other, other_path in taken.setdefault((port.published, port.protocol), []):
+                same = other is service and other_port.target == port.target
+                if not same and _same_address(port.host_ip, other_port.host_ip):
                     _taken(checks, port, (service, path), (other, other_path))
                     break
-            taken[port.published, port.protocol].append((port.host_ip, service, path))
+            taken[port.published, port.protocol].append((port, service, path))
+
+
+def _same_address(one: str, other: str) -> bool:
+    """Whether two host addresses cannot both be bound: without one, all of both families are meant."""
+    if one == other or "" in (one, other):
+        return True
+    return (":" in one) == (":" in other) and (one in _WILDCARD or other in _WILDCARD)
 
 
 def _taken(

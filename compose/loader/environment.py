@@ -12,23 +12,45 @@ if TYPE_CHECKING:
     from compose.loader.report import Report
 
 
+class Variables(dict[str, str]):
+    """Names and values; `used` holds every name that was asked for, set or not."""
+
+    def __init__(self, values: Mapping[str, str], used: set[str] | None = None) -> None:
+        super().__init__(values)
+        self.used: set[str] = set() if used is None else used
+
+    def look_up(self, name: str) -> str | None:
+        """The value of a variable, None if it is not set; asking for it is noted."""
+        self.used.add(name)
+        return self.get(name)
+
+
 class Environment:
     """Variables of the caller's environment and of env files; what is set first wins."""
 
-    def __init__(self, values: Mapping[str, str], report: Report, origins: Mapping[str, str] | None = None) -> None:
-        self.values = dict(values)
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        report: Report,
+        origins: Mapping[str, str] | None = None,
+        used: set[str] | None = None,
+    ) -> None:
+        self.values = Variables(values, used)
         self.report = report
         self.origins = dict(origins) if origins is not None else dict.fromkeys(values, "environment")
         """Name to `environment`, a file's path, or `project` for what the loader sets."""
+        self.offered: dict[str, str] = {}
+        """What env files and the loader itself would set in an empty environment."""
         self._unset: set[str] = set()
 
     def lookup(self, name: str) -> str | None:
         """The value of a variable, None if it is not set."""
-        return self.values.get(name)
+        return self.values.look_up(name)
 
     def add(self, values: Mapping[str, str], origin: str) -> None:
         """Take the variables that are not set yet."""
         for name, value in values.items():
+            self.offered.setdefault(name, value)
             if name not in self.values:
                 self.values[name] = value
                 self.origins[name] = origin
@@ -40,7 +62,7 @@ class Environment:
 
     def copy(self) -> Environment:
         """Variables that an included project may add to without its includer seeing them."""
-        return Environment(self.values, self.report, self.origins)
+        return Environment(self.values, self.report, self.origins, self.values.used)
 
     def unset(self, name: str, mark: SourceMark | None) -> None:
         """Warn, once a variable, that a template mentions what is not set."""

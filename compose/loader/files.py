@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+NOTHING, FILE, DIRECTORY = "", "file", "directory"
+LINK = "->"
+"""Before the path of a symbolic link among the kinds."""
+
+
+def kind_of(path: str) -> str:
+    """NOTHING, DIRECTORY or, for everything else that is there, FILE."""
+    if os.path.isdir(path):
+        return DIRECTORY
+    return FILE if os.path.exists(path) else NOTHING
+
+
+def link_of(path: str) -> str:
+    """Where a symbolic link leads, "" if there is none at the path."""
+    return os.path.realpath(path) if os.path.islink(path) else ""
+
+
 class Files:
     """The file system as the loader sees it."""
 
@@ -21,7 +38,9 @@ class Files:
         self.cwd = cwd
         self.stdin = stdin
         self.seen: dict[str, bytes | None] = {}
-        """Path to content; None for what was looked for and is not there."""
+        """Path to content; None for what could not be read."""
+        self.kinds: dict[str, str] = {}
+        """Path to what was found when only that was asked: a kind of `kind_of`, or where a symbolic link leads."""
 
     def read(self, path: str, mark: SourceMark | None = None, what: str = "") -> bytes:
         """The content of a file, `-` being standard input. Raises SourceNotFound, located where it was asked for."""
@@ -55,18 +74,25 @@ class Files:
 
     def is_file(self, path: str) -> bool:
         """Whether there is something at `path` that is no directory; the answer is recorded."""
-        located = os.path.join(self.cwd, path)
-        if os.path.exists(located) and not os.path.isdir(located):
-            return True
-        self.seen.setdefault(path, None)
-        return False
+        return self._kind(path) == FILE
 
     def exists(self, path: str) -> bool:
-        """Whether there is something at `path`; an absence is recorded."""
-        if os.path.exists(os.path.join(self.cwd, path)):
-            return True
-        self.seen.setdefault(path, None)
-        return False
+        """Whether there is something at `path`; the answer is recorded."""
+        return self._kind(path) != NOTHING
+
+    def is_directory(self, path: str) -> bool:
+        """Whether there is a directory at `path`; the answer is recorded."""
+        return self._kind(path) == DIRECTORY
+
+    def link(self, path: str) -> str:
+        """Where the symbolic link at `path` leads in the end, "" if it is none; the answer is recorded."""
+        target = self.kinds[f"{LINK}{path}"] = link_of(path)
+        return target
+
+    def _kind(self, path: str) -> str:
+        located = os.path.join(self.cwd, path)
+        kind = self.kinds[located] = kind_of(located)
+        return kind
 
     def _open(self, path: str) -> bytes:
         if path == "-":

@@ -40,6 +40,8 @@ class Marks(Mapping[str, SourceMark]):
         rest = path
         while rest:
             key = _longest_key(tree, rest) if isinstance(tree, Map) else None
+            if isinstance(tree, Seq) and not rest.startswith("["):
+                key = rest  # the name in a `name=value` line
             if key is None:
                 match = _PART.match(rest)
                 if match is None:

@@ -31,8 +31,10 @@ class LoadOptions(Record):
     resolve_environment: bool = True
     """Read `env_file` into `environment`; else the files stay named, as `config --hash` needs them."""
     conflicts: bool = True
-    """Also refuse what each service may have but not all of them: host ports, addresses, names."""
+    """Also refuse what the engine would refuse, and what services cannot have at once: host ports, addresses, names."""
     trace: bool = False
     """Keep every document as it was written, for `explain`."""
+    cache: str = ""
+    """Directory where projects are kept that were loaded before; "" for none."""
     schema: str = ""
     """Validate strictly against this version of the format (`3.8`) instead of the specification."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import schemas
 from compose.errors import LoadError, Problem, SchemaError, SourceMark
 from compose.loader.bind import SECRET_VALUE
 from compose.loader.canonical import canonical
@@ -65,7 +64,7 @@ def _schema(document: Document) -> None:
             f"{document.file}: the attribute `version` is obsolete, it will be ignored, please remove it to avoid"
             " potential confusion"
         )
-    validate(document.project, schemas.load("compose-spec"), document.scope.report)
+    validate(document.project, "compose-spec", document.scope.report)
     document.project.pop("version", None)
 
 
@@ -89,12 +88,11 @@ def _legacy_schema(document: Document) -> None:
     if not version or document.scope.only_merge:
         return
     try:
-        schema = schemas.load(version)
+        validate(document.tree, version, document.scope.report)
     except KeyError:
         raise SchemaError(
             Problem(f"there is no schema {version}", expected="compose-spec, 2.0 to 2.4, or 3.0 to 3.13")
         ) from None
-    validate(document.tree, schema, document.scope.report)
 
 
 DOCUMENT_PHASES = (
@@ -194,7 +192,7 @@ def load_extended(scope: Scope, file: str, base: str, mark: SourceMark | None) -
         project = Map()
         inner = Scope(scope.shared, scope.environment, scope.directory, base, only_merge=True)
         resets = load_documents(inner, file, project, mark)
-        resolve_paths(project, Base(base, scope.shared.options.environ.get("HOME", "")))
+        resolve_paths(project, Base(base, scope.shared.options.environ.get("HOME", ""), scope.files))
         known = scope.shared.extended[key] = (project, resets)
     return known
 
@@ -217,7 +215,9 @@ def load_model(options: LoadOptions) -> Loaded:
     sources = find(options, files, report)
     shared = Shared(options, files, report)
     # without interpolation variables are not looked at either
-    environment = sources.environment if options.interpolate else Environment({}, report)
+    environment = (
+        sources.environment if options.interpolate else Environment({}, report, used=sources.environment.values.used)
+    )
     scope = Scope(shared, environment, sources.directory, sources.directory)
     for file in sources.files:
         shared.parsed[file] = parse(scope, file)
@@ -240,10 +240,15 @@ def load_model(options: LoadOptions) -> Loaded:
 
 def load(options: LoadOptions) -> Project:
     """The project the files describe. Raises LoadError with everything that is wrong with them."""
+    return load_traced(options)[1]
+
+
+def load_traced(options: LoadOptions) -> tuple[Loaded, Project]:
+    """The project, and what it was made of. Raises LoadError."""
     from compose.loader.assemble import assemble
 
     loaded = load_model(options)
-    return assemble(loaded.tree, loaded.sources, loaded.report, options, loaded.files)
+    return loaded, assemble(loaded.tree, loaded.sources, loaded.report, options, loaded.files)
 
 
 def model_tree(options: LoadOptions) -> dict[str, Any]:

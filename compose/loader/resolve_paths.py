@@ -12,6 +12,8 @@ from compose.loader.tree import Map, Node, Seq, Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from compose.loader.files import Files
+
     Resolver = Callable[["Base", Any], Any]
 
 _REMOTE = ("https://", "http://", "git://", "ssh://", "github.com/", "git@")
@@ -23,6 +25,7 @@ class Base(NamedTuple):
 
     directory: str
     home: str
+    files: Files
 
     def join(self, path: str) -> str:
         """The path below the directory, cleaned; absolute ones as they are."""
@@ -78,16 +81,17 @@ def _maybe_unix(base: Base, value: Any) -> Any:
 
 def _watched(base: Base, value: Any) -> Any:
     resolved = _path(base, value)
-    return _follow(resolved) if isinstance(resolved, str) else resolved
+    return _follow(resolved, base.files) if isinstance(resolved, str) else resolved
 
 
-def _follow(path: str) -> str:
+def _follow(path: str, files: Files) -> str:
     """The path with its first symbolic link resolved: changes are reported for the real files."""
     way = "/" if path.startswith("/") else ""
     for part in path.split("/"):
         way = os.path.join(way, part)
-        if part and os.path.islink(way):
-            return path.replace(way, os.path.realpath(way), 1)
+        target = files.link(way) if part else ""
+        if target:
+            return path.replace(way, target, 1)
     return path
 
 

@@ -71,10 +71,10 @@ class Scope:
     def relative(self, path: str) -> str:
         """The directory `path` is or lies in, as seen from this scope's directory."""
         located = self.locate(path)
-        if not os.path.isdir(located):
+        if not self.files.is_directory(located):
             located = os.path.dirname(located)
         return os.path.relpath(located, self.directory)
 
     def path_base(self) -> Base:
         """What `resolve_paths` needs."""
-        return Base(self.base, self.shared.options.environ.get("HOME", ""))
+        return Base(self.base, self.shared.options.environ.get("HOME", ""), self.files)

@@ -64,7 +64,7 @@ def find(options: LoadOptions, files: Files, report: Report) -> Sources:
         )
     name, named = _name(options, environment, directory)
     profiles = options.profiles or tuple(
-        profile.strip() for profile in environment.values.get("COMPOSE_PROFILES", "").split(",")
+        profile.strip() for profile in (environment.lookup("COMPOSE_PROFILES") or "").split(",")
     )
     return Sources(given, directory, environment, env_files, profiles, name, named)
 
@@ -111,10 +111,10 @@ def _boolean(text: str, name: str) -> bool:
 
 
 def _from_variable(options: LoadOptions, environment: Environment) -> tuple[str, ...]:
-    value = environment.values.get("COMPOSE_FILE")
+    value = environment.lookup("COMPOSE_FILE")
     if value is None:
         return ()
-    separator = environment.values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    separator = environment.lookup("COMPOSE_PATH_SEPARATOR") or os.pathsep
     located = tuple(file if file == "-" else _absolute(options.cwd, file) for file in value.split(separator))
     for file in located:
         if file != "-" and not os.path.exists(file):
@@ -139,7 +139,7 @@ def _discover(directory: str, files: Files, report: Report) -> tuple[str, ...]:
 
 
 def _name(options: LoadOptions, environment: Environment, directory: str) -> tuple[str, bool]:
-    given = options.project_name or environment.values.get("COMPOSE_PROJECT_NAME", "")
+    given = options.project_name or environment.lookup("COMPOSE_PROJECT_NAME") or ""
     if given:
         if not _NAME.match(given):
             raise ComposeError(

@@ -21,6 +21,7 @@ MAX_LENGTH = 1 << 20
 _NAME = re.compile(r"[_a-z][_a-z0-9]*", re.IGNORECASE | re.ASCII)
 _OPERATOR = re.compile(r":?[-+?]")
 _BRACE = re.compile(r"[{}]")
+_NESTING = re.compile(r"\$\$|\$?\{|\}")
 
 
 class TemplateError(Exception):
@@ -61,7 +62,7 @@ def substitute(text: str, lookup: Lookup, unset: Callable[[str], None] | None = 
     at = text.find("$")
     if at < 0:
         return text
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or (depth == 0 and _is_too_deep(text)):
         raise TemplateError(f"interpolation nests deeper than {MAX_DEPTH} levels", at)
     parts: list[str] = []
     done = 0
@@ -88,10 +89,27 @@ def substitute(text: str, lookup: Lookup, unset: Callable[[str], None] | None = 
     return "".join(parts)
 
 
+def _is_too_deep(text: str) -> bool:
+    """Whether forms nest too deep, found in one pass: taking them apart level by level costs a pass for each."""
+    if text.count("${") <= MAX_DEPTH:
+        return False
+    forms = 0
+    stack: list[bool] = []
+    for found in _NESTING.finditer(text):
+        if found.group() == "}":
+            forms -= bool(stack and stack.pop())
+        elif found.group() != "$$":
+            stack.append(found.group() == "${")
+            forms += stack[-1]
+            if forms > MAX_DEPTH + 1:
+                return True
+    return False
+
+
 def variables(text: str) -> list[Variable]:
     """All variables a template mentions, nested ones after the one they are in; malformed forms are passed over."""
     found: list[Variable] = []
-    at = text.find("$")
+    at = -1 if _is_too_deep(text) else text.find("$")
     while at >= 0:
         try:
             token = _token(text, at)

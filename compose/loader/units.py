@@ -54,8 +54,6 @@ def parse_duration(text: str) -> int:
 def parse_size(text: str) -> int:
     """Bytes."""
     match = _SIZE.match(text)
-    if text == "-1":  # unlimited, as the number -1 is
-        return -1
     if match is None:
         raise ValueError(f"invalid size: '{text}'")
     number, _, letter, _ = match.groups()

@@ -85,6 +85,11 @@ def _device_request(report: Report, value: Any, path: Path, mark: SourceMark | N
 def _port(report: Report, value: Any, path: Path, mark: SourceMark | None) -> None:
     if isinstance(value, Map) and "target" not in value:
         report.add(SchemaError, f"service ports {path_text(path)} is missing a target port", path, mark)
+    for key in ("target", "published") if isinstance(value, Map) else ():
+        number = value.get(key)
+        if (isinstance(number, float) and key == "published") or (isinstance(number, int) and number < 0):
+            text = f"{path_text(path)}: invalid {key} port: {number}"
+            report.add(SchemaError, text, path, value.mark_of(key) or mark, expected="a port from 0 to 65535")
     address = value.get("host_ip") if isinstance(value, Map) else None
     if isinstance(address, str) and not is_address(address):
         text = f"{path_text(path)}: invalid ip address: {address}"

@@ -104,6 +104,11 @@ def mapping() -> Any:
     return _spec_factory(dict, Codec("mapping"))
 
 
+def text_mapping() -> Any:
+    """String to string, from texts and whole numbers only: what an option's `true` or `1.5` stood for is lost."""
+    return _spec_factory(dict, Codec("text_mapping"))
+
+
 def silent_mapping() -> Any:
     """String to string, kept but not written: the reference drops it."""
     return _spec_factory(dict, Codec("silent_mapping"))

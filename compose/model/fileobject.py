@@ -18,7 +18,7 @@ class FileObjectConfig(Record):
     external: bool = fields.flag()
     labels: dict[str, str] = fields.mapping()
     driver: str = fields.text()
-    driver_opts: dict[str, str] = fields.mapping()
+    driver_opts: dict[str, str] = fields.text_mapping()
     template_driver: str = fields.text()
     extensions: dict[str, Any] = fields.extensions()
 

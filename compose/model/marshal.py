@@ -164,6 +164,7 @@ WRITERS: dict[str, Writer] = {
     "healthcheck_test": _list,
     "command": _command,
     "mapping": _map,
+    "text_mapping": _map,
     "environment": _map,
     "multi_options": _multi_options,
     "hosts": _hosts,
@@ -177,7 +178,7 @@ WRITERS: dict[str, Writer] = {
 }
 _EMPTY_IS_ABSENT = frozenset(
     ("text", "flag", "number", "octal", "count", "float", "size", "duration", "strings", "healthcheck_test", "mapping",
-     "environment", "multi_options", "hosts", "ssh", "embedded", "nested_list", "nested_map")
+     "text_mapping", "environment", "multi_options", "hosts", "ssh", "embedded", "nested_list", "nested_map")
 )  # fmt: skip
 
 

@@ -151,7 +151,7 @@ class ServiceConfig(Record):
     stdin_open: bool = fields.flag()
     stop_grace_period: int | None = fields.optional_duration()
     stop_signal: str = fields.text()
-    storage_opt: dict[str, str] = fields.mapping()
+    storage_opt: dict[str, str] = fields.text_mapping()
     sysctls: dict[str, str] = fields.mapping()
     tmpfs: tuple[str, ...] = fields.strings()
     tty: bool = fields.flag()

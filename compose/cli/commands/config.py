@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from compose.cli.invocation import Invocation
-from compose.errors import ComposeError, UsageError
+from compose.errors import ComposeError, LoadError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from compose.cli.console import Console
     from compose.usecases.config import Config
 
 HTML_ESCAPES = str.maketrans({each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"})
 """Go writes these as escapes, in case the JSON stands in a page."""
-NO_REGISTRY = "is not supported yet: there is no registry client"
+NOT_KEPT = frozenset({"variables", "environment", "explain", "model pinned"})
+"""Aspects made of more than the cache compares: the whole environment, what a registry says."""
+EMPTY_LISTS = {
+    "networks": frozenset({"labels"}),
+    "services": frozenset(
+        {"annotations", "build.labels", "build.tags", "cap_add", "cap_drop", "configs", "devices", "dns", "dns_opt"}
+        | {"dns_search", "env_file", "expose", "labels", "links", "networks", "ports", "profiles", "secrets"}
+        | {"sysctls", "tmpfs", "volumes"}
+    ),
+}
+"""Attributes whose empty list the reference prints as one to JSON if variables are left alone; others become null."""
 
 
 def run(
@@ -29,6 +41,10 @@ def run(
         str, typer.Option(help="Print where a value comes from, e.g. services.web.environment.LOG_LEVEL")
     ] = "",
     format: Annotated[str, typer.Option(help="Format the output. Values: [yaml | json]")] = "",
+    graph: Annotated[
+        str,
+        typer.Option(help="Print the dependency graph", metavar="[=text|mermaid|dot|svg]", show_default=False),
+    ] = "",
     hash: Annotated[str, typer.Option(help="Print the service config hash, one per line.")] = "",
     images: Annotated[bool, typer.Option("--images", help="Print the image names, one per line.")] = False,
     lock_image_digests: Annotated[
@@ -59,14 +75,17 @@ def run(
     resolve_image_digests: Annotated[
         bool, typer.Option("--resolve-image-digests", help="Pin image tags to digests")
     ] = False,
+    schema: Annotated[
+        str,
+        typer.Option(
+            help="Validate strictly against a version of the format (2.0 to 2.4, 3.0 to 3.13)", metavar="VERSION"
+        ),
+    ] = "",
     show_services: Annotated[bool, typer.Option("--services", help="Print the service names, one per line.")] = False,
     variables: Annotated[bool, typer.Option("--variables", help="Print model variables and default values.")] = False,
     volumes: Annotated[bool, typer.Option("--volumes", help="Print the volume names, one per line.")] = False,
 ) -> int:
     """Parse, resolve and render compose file in canonical format"""
-    if lock_image_digests or resolve_image_digests:
-        flag = "--lock-image-digests" if lock_image_digests else "--resolve-image-digests"
-        raise UsageError(f"config {flag} {NO_REGISTRY}")
     from compose.usecases.config import Config, ConfigRequest
 
     invocation = Invocation.of(ctx)
@@ -80,29 +99,62 @@ def run(
             consistency=not no_consistency,
             # the reference reads the files whatever is said; whoever asks for it here gets it
             resolve_environment=not no_env_resolution,
+            schema=schema,
+            digest_of=_registry(invocation) if lock_image_digests or resolve_image_digests else None,
+            images_only=lock_image_digests,
         ),
     )
-    aspects: tuple[tuple[bool, Callable[[], str]], ...] = (
-        (show_services, lambda: _lines(config.services())),
-        (volumes, lambda: _lines(config.volumes())),
-        (networks, lambda: _lines(config.networks())),
-        (models, lambda: _lines(config.models())),
-        (bool(hash), lambda: _lines(f"{name} {digest}" for name, digest in config.hashes(_names(hash)))),
-        (profiles, lambda: _lines(config.profiles())),
-        (images, lambda: _lines(config.images())),
-        (variables, lambda: _variables(config, format)),
-        (environment, lambda: _lines(config.environment())),
-        (bool(explain), lambda: _explanation(config, explain)),
+    aspects: tuple[tuple[bool, str, Callable[[], str]], ...] = (
+        (show_services, "services", lambda: _lines(config.services())),
+        (volumes, "volumes", lambda: _lines(config.volumes())),
+        (networks, "networks", lambda: _lines(config.networks())),
+        (models, "models", lambda: _lines(config.models())),
+        (
+            bool(hash),
+            f"hash {hash}",
+            lambda: _lines(f"{name} {digest}" for name, digest in config.hashes(_names(hash))),
+        ),
+        (profiles, "profiles", lambda: _lines(config.profiles())),
+        (images, "images", lambda: _lines(config.images())),
+        (variables, "variables", lambda: _variables(config, format)),
+        (environment, "environment", lambda: _lines(config.environment())),
+        (bool(explain), "explain", lambda: _explanation(config, explain)),
+        (bool(graph), f"graph {graph}", lambda: _graph(config, graph)),
+        (lock_image_digests or resolve_image_digests, "model pinned", lambda: _model(config, format)),
+        (True, f"model {format}", lambda: _model(config, format)),
     )
-    text = next((make() for asked, make in aspects if asked), None)
-    if text is None:
-        text = _model(config, format)
-        if output and not quiet:
-            _save(invocation.absolute(output), text)
-            return 0
-    if not quiet:
+    name, make = next((name, make) for asked, name, make in aspects if asked)
+    try:
+        text = make() if name in NOT_KEPT else config.rendered([name], make)
+    except LoadError as error:
+        if format != "json":
+            raise
+        _tell_as_data(invocation.console, error)
+        return error.exit_code
+    if output and not quiet and name.startswith(("graph", "model")):
+        _save(invocation.absolute(output), text)
+    elif not quiet:
         invocation.console.write(text)
     return 0
+
+
+def _registry(invocation: Invocation) -> Callable[[str], str]:
+    """Asks registries through the engine, with the caller's credentials."""
+
+    def digest_of(reference: str) -> str:
+        from compose.usecases.registryauth import RegistryAccess
+
+        access = RegistryAccess(invocation.console.environ, invocation.console.cwd)
+        return invocation.client().registry_digest(reference, access.of([reference]))
+
+    return digest_of
+
+
+def _tell_as_data(console: Console, error: LoadError) -> None:
+    """Write the problems as JSON where their text would have been written."""
+    import json
+
+    console.stderr.write(json.dumps(error.to_dict(), indent=2, ensure_ascii=False) + "\n")
 
 
 def _model(config: Config, format: str) -> str:
@@ -114,11 +166,24 @@ def _model(config: Config, format: str) -> str:
 
         # the top level and extensions are maps to Go, the rest are objects
         tree = {key: _sorted(value) if key.startswith("x-") else value for key, value in sorted(tree.items())}
-        text = json.dumps(tree, indent=2, ensure_ascii=False, sort_keys=not config.is_resolved)
+        if not config.is_resolved:
+            tree = _as_go_maps(tree)
+        text = json.dumps(tree, indent=2, ensure_ascii=False)
         return text.translate(HTML_ESCAPES)
     from compose.cli.render import goyaml
 
     return goyaml.dump(tree, sort=not config.is_resolved)
+
+
+def _as_go_maps(data: Any, path: tuple[str, ...] = ()) -> Any:
+    """Data as Go prints maps: sorted, whole numbers without a fraction, most empty lists as null."""
+    if isinstance(data, dict):
+        return {key: _as_go_maps(data[key], (*path, key)) for key in sorted(data)}
+    if isinstance(data, list):
+        if not data and ".".join(path[2:]) not in EMPTY_LISTS.get(path[0], ()):
+            return None
+        return [_as_go_maps(item, (*path, "[]")) for item in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
 def _sorted(data: Any) -> Any:
@@ -146,7 +211,8 @@ def _variables(config: Config, format: str) -> str:
         from compose.cli.render import goyaml
 
         lowered = {name: {key.lower(): value for key, value in row.items()} for name, row in data.items()}
-        return goyaml.dump(lowered)
+        # the reference's formatter indents by four here
+        return re.sub("^ +", lambda spaces: spaces.group() * 2, goyaml.dump(lowered), flags=re.MULTILINE)
     if format not in ("", "table", "pretty"):
         raise UsageError(f'format value "{format}" could not be parsed: parsing failed')
     from compose.cli.render.table import COMPOSE_MIN_WIDTH, table
@@ -166,6 +232,15 @@ def _explanation(config: Config, path: str) -> str:
         lines.append(f"  variable {variable.name}: {value}")
     lines += [f"  replaces what {mark} says" for mark in found.replaced]
     return _lines(lines)
+
+
+def _graph(config: Config, format: str) -> str:
+    from compose.cli.render import graph
+
+    writer = graph.WRITERS.get(format)
+    if writer is None:
+        raise UsageError(f'unsupported graph format "{format}"; expected {", ".join(graph.WRITERS)}')
+    return writer(config.graph())
 
 
 def _names(hash: str) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -90,6 +93,34 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
         f"{WEB}    command: ${{IMG\n",
         "4:5",
         "invalid interpolation format for services.web.command.",
+    ),
+    "an operator that does not exist": (f"{WEB}    command: ${{A!b}}\n", "4:5", "invalid interpolation format"),
+    "150,000 templates in each other": (
+        f"{WEB}    command: '{'${A:-' * 150_000}{'}' * 150_000}'\n",
+        "4:5",
+        "interpolation nests deeper than 100 levels",
+    ),
+    "20,000 unknown keys": (
+        WEB + "".join(f"    key{number}: 1\n" for number in range(20_000)),
+        "4:5",
+        "additional properties 'key0' not allowed",
+    ),
+    "a numeric key": ("services: {a: {image: x}, 5: {image: x}}\n", "1:27", 'expected a string: quote it, "5"'),
+    "a service that depends on itself": (
+        f"{WEB}    depends_on: [web]\n",
+        "4:18",
+        "dependency cycle detected: web -> web",
+    ),
+    "an undefined config": (f"{WEB}    configs: [s]\n", "4:15", "refers to undefined config s"),
+    "an address that is none": (f"{WEB}    ports: ['1.2.3.999:80:80']\n", "4:13", "invalid IP address: 1.2.3.999"),
+    "an address twice": (
+        (
+            "services:\n  a: {image: x, networks: {n: {ipv4_address: 10.0.0.5}}}\n"
+            "  b: {image: x, networks: {n: {ipv4_address: 10.0.0.5}}}\n"
+            "networks: {n: {ipam: {config: [{subnet: 10.0.0.0/8}]}}}\n"
+        ),
+        "3:32",
+        'Address already in use: 10.0.0.5 is also given to service "a"',
     ),
     "a name with a digit first": (f"{WEB}    command: ${{1A}}\n", "4:5", "invalid interpolation format"),
     "a boolean that is none": (f"{WEB}    read_only: maybe\n", "4:5", "invalid boolean: maybe; expected true or false"),
@@ -196,6 +227,34 @@ def test_a_bad_file_is_refused_with_place_and_reason(workdir: Any, name: str) ->
     ), problems
 
 
+def test_hostile_files_take_less_than_100_mb(tmp_path: Any) -> None:
+    hostile = {name: entry[0] for name, entry in (*REFUSED.items(), *ACCEPTED.items()) if len(entry[0]) > 300}
+    for number, text in enumerate(hostile.values()):
+        (tmp_path / f"{number}.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path), str(len(hostile))],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert int(done.stdout) < 100 * 1024
+
+
+MEASURE = """
+import sys
+from compose.errors import ComposeError
+from compose.loader.options import LoadOptions
+from compose.loader.pipeline import load
+for number in range(int(sys.argv[2])):
+    try:
+        load(LoadOptions(cwd=sys.argv[1], files=(f"{number}.yaml",)))
+    except ComposeError:
+        continue
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+"""
+"""Loads one file after the other in a process of its own and prints the most memory it had, in KiB (ru_maxrss would count the parent's before exec)."""
+
 ACCEPTED: dict[str, tuple[str | bytes, float]] = {
     "100,000 keys of an extension": (
         "x-m:\n" + "".join(f"  key{i}: value {i} padding padding padding padding\n" for i in range(100_000)) + WEB,
@@ -218,6 +277,7 @@ ACCEPTED: dict[str, tuple[str | bytes, float]] = {
     "carriage returns": ("services:\r\n  a:\r\n    image: x\r\n", 1),
     "a file of 2000 documents": ("---\nx-a: 1\n" * 2000 + "---\n" + WEB, 2),
     "no services": ("volumes: {v: }\n", 1),
+    "5000 services": ("services:\n" + "".join(f"  s{i}: {{image: x}}\n" for i in range(5000)), 2),
 }
 
 
@@ -263,6 +323,37 @@ def test_all_problems_of_a_file_are_reported_together_in_its_order(workdir: Any)
         "    mem_limit: lots\n    depends_on: [wbe]\n    command: ${\n"
     )
     assert [problem.split(":")[1] for problem in problems] == ["3", "4", "5", "8", "9", "10"]
+
+
+def test_a_cycle_of_extends_through_two_files_is_told_with_its_chain(workdir: Any) -> None:
+    workdir.write("b.yaml", "services: {b: {extends: {file: compose.yaml, service: a}}}\n")
+    (problem,) = workdir.problems("services: {a: {extends: {file: b.yaml, service: b}}}\n")
+    assert "Circular reference: a in" in problem
+    assert "extends b in" in problem
+
+
+def test_a_cycle_of_includes_through_two_files_is_told_with_its_chain(workdir: Any) -> None:
+    workdir.write("b.yaml", "include: [compose.yaml]\n")
+    problems = workdir.problems(f"include: [b.yaml]\n{WEB}")
+    assert any("include cycle detected: " in problem and "b.yaml include " in problem for problem in problems)
+
+
+def test_a_file_outside_of_the_project_may_be_included(workdir: Any) -> None:
+    workdir.write("../elsewhere.yaml", "services: {other: {image: y}}\n")
+    assert "other" in workdir.load(f"include: [../elsewhere.yaml]\n{WEB}").services
+
+
+def test_an_unset_variable_is_warned_of_once_with_its_line(workdir: Any) -> None:
+    (warning,) = workdir.load(f"{WEB}    command: $NOPE\n    user: $NOPE\n").warnings
+    assert warning.startswith('The "NOPE" variable is not set. Defaulting to a blank string.')
+    assert "compose.yaml:4:5" in warning
+
+
+def test_a_project_name_must_be_one_and_the_nearest_is_named(workdir: Any) -> None:
+    from compose.errors import ComposeError
+
+    with pytest.raises(ComposeError, match='invalid project name "My Proj".*did you mean "myproj"'):
+        workdir.load(WEB, project_name="My Proj")
 
 
 def test_what_was_taken_out_causes_no_further_problem(workdir: Any) -> None:
