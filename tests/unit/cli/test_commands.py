@@ -33,13 +33,16 @@ def test_up_creates_and_starts_in_one_plan_and_tells_every_step(pycompose, engin
     ]
 
 
-def test_up_with_a_missing_image_says_where_it_is_asked_for_and_changes_nothing(pycompose, engine) -> None:
+def test_up_with_an_image_it_may_not_pull_says_where_it_is_asked_for_and_changes_nothing(pycompose, engine) -> None:
     engine.images = {}
-    result = pycompose("up", "-d")
+    result = pycompose("up", "-d", "--pull", "never")
     assert result.code == 1
     place, _, message = result.err.partition(": ")
     assert place.startswith(f"{pycompose.folder}/compose.yaml:")
-    assert message == 'image "localhost/host" not found: import it with `pycompose image import`\n'
+    assert message == (
+        'image "localhost/host" not found: pull_policy "never" forbids to pull it, '
+        "get it with `pycompose image pull localhost/host`\n"
+    )
     assert engine.plans == []
 
 
@@ -206,35 +209,6 @@ def test_engine_status_never_starts_an_engine(pycompose, engine) -> None:
     assert (result.code, result.err) == (1, "engine is not running at /nowhere/at/all/run/engine.sock\n")
 
 
-def test_image_import_takes_paths_from_the_callers_directory(pycompose, engine) -> None:
-    def imported(exchange) -> None:
-        exchange.begin_stream()
-        exchange.line({"status": "progress", "text": "reading"})
-        exchange.line({"status": "finished", "Id": "sha256:abc"})
-        exchange.end_stream()
-
-    engine.routes["POST /v1/images/import"] = imported
-    (pycompose.folder / "root").mkdir()
-    result = pycompose("image", "import", "root", "my:1", "-c", "CMD sh")
-    assert (result.code, result.out, result.err) == (0, "sha256:abc\n", "reading\n")
-    assert engine.bodies[-1] == {"Source": f"{pycompose.folder}/root", "Reference": "my:1", "Changes": ["CMD sh"]}
-    assert pycompose("image", "import", "nothere", "my:1").err == "open nothere: no such file or directory\n"
-
-
-def test_images_are_listed_by_name(pycompose, engine) -> None:
-    engine.routes["GET /v1/images"] = [
-        {"Id": "sha256:" + "a" * 64, "RepoTags": ["localhost/host:latest", "b"], "Created": "", "Size": 21_500_000},
-        {"Id": "sha256:" + "b" * 64, "RepoTags": [], "Created": "", "Size": 0},
-    ]
-    lines = [line.split() for line in pycompose("image", "ls").out.splitlines()]
-    assert lines[1:] == [
-        ["<none>", "<none>", "b" * 12, "N/A", "0B"],
-        ["b", "latest", "a" * 12, "N/A", "21.5MB"],
-        ["localhost/host", "latest", "a" * 12, "N/A", "21.5MB"],
-    ]
-    assert pycompose("image", "ls", "-q").out == f"{'b' * 12}\n{'a' * 12}\n"
-
-
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
@@ -261,3 +235,38 @@ def test_config_prints_the_canonical_model(pycompose) -> None:
 
 def test_config_explains_a_value(pycompose) -> None:
     assert "compose.yaml:5:" in pycompose("config", "--explain", "services.web.image").out
+
+
+def test_config_draws_the_dependency_graph(pycompose) -> None:
+    (pycompose.folder / "graph.yaml").write_text(
+        "services:\n  web: {image: x, depends_on: {db: {condition: service_healthy}}}\n  db: {image: x}\n"
+    )
+    assert pycompose("-f", "graph.yaml", "config", "--graph").out == "web\n└── db (healthy)\n"
+    assert pycompose("-f", "graph.yaml", "config", "--graph=text", "db").out == "db\n"
+    assert pycompose("-f", "graph.yaml", "config", "--graph=mermaid").out.startswith("flowchart LR\n")
+    pycompose("-f", "graph.yaml", "config", "--graph=svg", "-o", "graph.svg")
+    assert (pycompose.folder / "graph.svg").read_text().startswith("<svg ")
+    assert pycompose("-f", "graph.yaml", "config", "--graph=gif").err == (
+        'unsupported graph format "gif"; expected text, mermaid, dot, svg\n'
+    )
+
+
+def test_config_validates_strictly_against_a_version_of_the_format(pycompose) -> None:
+    (pycompose.folder / "old.yaml").write_text(
+        "version: '3.8'\nservices:\n  web: {image: x, mem_limit: 5m}\n  db: {image: x, deploy: {replicas: 2}}\n"
+    )
+    assert pycompose("-f", "old.yaml", "config", "-q").code == 0
+    code, _, err = pycompose("-f", "old.yaml", "config", "-q", "--schema", "3.8")
+    assert code == 1
+    assert "old.yaml:3:19: services.web additional properties 'mem_limit' not allowed" in err
+    assert pycompose("-f", "old.yaml", "config", "-q", "--schema", "2.4").err.count("additional properties") == 1
+    assert "there is no schema 4.0" in pycompose("-f", "old.yaml", "config", "--schema", "4.0").err
+
+
+def test_config_as_json_tells_problems_as_json(pycompose) -> None:
+    (pycompose.folder / "bad.yaml").write_text("services:\n  web:\n    imagee: x\n    ports: 5\n")
+    code, out, err = pycompose("-f", "bad.yaml", "config", "--format", "json")
+    assert (code, out) == (1, "")
+    problems = json.loads(err)["problems"]
+    assert [problem["location"]["line"] for problem in problems] == [3, 4]
+    assert problems[0]["suggestion"] == "image"

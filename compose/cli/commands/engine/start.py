@@ -1,0 +1,13 @@
+"""`pycompose engine start`: start the engine, and with it what restart policies bring back; for a unit at boot."""
+
+from __future__ import annotations
+
+import typer  # noqa: TC002 - read from the annotations when the command is made
+
+from compose.cli.invocation import Invocation
+
+
+def run(ctx: typer.Context) -> int:
+    """Start the engine if it does not run, and what restart policies bring back"""
+    Invocation.of(ctx).client()
+    return 0
