@@ -6,6 +6,7 @@ command, `--dry-run` anywhere, `--flag=false` works, and a mistake costs exit co
 
 from __future__ import annotations
 
+import functools
 import importlib
 import keyword
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,20 +24,30 @@ if TYPE_CHECKING:
     from compose.cli.console import Console
 
 COMMANDS: Mapping[str, str] = {
+    "attach": "Attach local standard input, output, and error streams to a service's running container",
+    "build": "Build or rebuild services",
+    "completion": "Generate the completion script for a shell (bash, zsh or fish)",
+    "commit": "Create a new image from a service container's changes",
     "config": "Parse, resolve and render compose file in canonical format",
+    "cp": "Copy files/folders between a service container and the local filesystem",
     "create": "Creates containers for a service",
     "doctor": "Check what this machine offers to the runtime",
     "down": "Stop and remove containers, networks",
     "events": "Receive real time events from containers",
     "exec": "Execute a command in a running container",
+    "export": "Export a service container's filesystem as a tar archive",
     "images": "List images used by the created containers",
     "kill": "Force stop service containers",
+    "login": "Log in to a registry",
+    "logout": "Log out from a registry",
     "logs": "View output from containers",
     "ls": "List running compose projects",
     "oci": "Run an OCI runtime verb (create, start, state, kill, delete)",
     "pause": "Pause services",
     "port": "Print the public port for a port binding",
     "ps": "List containers",
+    "pull": "Pull service images",
+    "push": "Push service images",
     "restart": "Restart service containers",
     "rm": "Removes stopped service containers",
     "run": "Run a one-off command on a service",
@@ -47,6 +58,7 @@ COMMANDS: Mapping[str, str] = {
     "top": "Display the running processes",
     "unpause": "Unpause services",
     "up": "Create and start containers",
+    "volumes": "List volumes",
     "wait": "Block until containers of all (or specified) services stop.",
     "version": "Show the pycompose version information",
     "watch": "Watch build context for service and rebuild/refresh containers when files are updated",
@@ -55,22 +67,68 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "engine": (
         "Look after the engine",
         {
+            "start": "Start the engine if it does not run, and what restart policies bring back",
+            "df": "Show disk usage",
             "status": "Show whether the engine runs and what it holds",
             "stop": "Stop the engine",
             "logs": "Show the engine's own log",
+            "reset": "Remove everything that the engine ever put on this machine",
+            "unit": "Print a systemd unit that starts the engine at boot and stops containers in order at shutdown",
         },
     ),
     "image": (
         "Manage images",
         {
+            "build": "Build an image from a Dockerfile",
+            "export": "Export an image's filesystem as a tar archive",
+            "history": "Show the history of an image",
             "import": "Make an image of a root file system (tar archive or directory)",
+            "inspect": "Display detailed information on one or more images",
+            "load": "Load an image from a tar archive or STDIN",
             "ls": "List images",
+            "prune": "Remove unused images",
+            "pull": "Download an image from a registry",
+            "push": "Upload an image to a registry",
+            "rm": "Remove one or more images",
+            "save": "Save one or more images to a tar archive (streamed to STDOUT by default)",
+            "tag": "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+        },
+    ),
+    "network": (
+        "Manage networks",
+        {
+            "connect": "Connect a container to a network",
+            "create": "Create a network",
+            "disconnect": "Disconnect a container from a network",
+            "inspect": "Display detailed information on one or more networks",
+            "ls": "List networks",
+            "prune": "Remove all unused networks",
+            "rm": "Remove one or more networks",
+        },
+    ),
+    "volume": (
+        "Manage volumes",
+        {
+            "create": "Create a volume",
+            "inspect": "Display detailed information on one or more volumes",
+            "ls": "List volumes",
+            "prune": "Remove unused local volumes",
+            "rm": "Remove one or more volumes",
         },
     ),
 }
+ALIASES = {"list": "ls", "remove": "rm"}
+"""Docker's other names of commands of a group."""
+DOCKERS = frozenset({"image", "network", "volume"})
+"""Groups that Docker has: there a flag that cannot be read costs its exit code."""
+BAD_FLAG = 125
+OPTIONAL_VALUES = {"--graph": "text"}
+"""Options that mean something without a value too; one that is given stands behind `=`."""
 UNPARSED = frozenset({"doctor", "oci"})
 """Commands that hand all their arguments on to a program of the runtime."""
 NOT_INTERSPERSED = frozenset({"exec", "run"})
+COMPLETE = "__complete"
+"""What completion scripts call: `pycompose __complete WORD...`, the last one being typed."""
 HELP_NAMES = ["-h", "--help"]
 TRUE = ("true", "t", "1", "TRUE", "True", "T")
 FALSE = ("false", "f", "0", "FALSE", "False", "F")
@@ -78,6 +136,9 @@ FALSE = ("false", "f", "0", "FALSE", "False", "F")
 
 class Command(TyperCommand):
     """A command that takes `--flag=true` and `--flag=false`, as Go's flags do."""
+
+    def get_help(self, ctx: _click.Context) -> str:
+        return _help(self, ctx)
 
     def parse_args(self, ctx: _click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, plain_flags(self, args))
@@ -105,6 +166,8 @@ class LazyGroup(TyperGroup):
     def resolve_command(
         self, ctx: _click.Context, args: list[str]
     ) -> tuple[str | None, _click.Command | None, list[str]]:
+        if args and args[0] not in self.table and self.package != LazyGroup.package:
+            args = [ALIASES.get(args[0], args[0]), *args[1:]]
         if args and args[0] not in self.table and args[0] not in self.nested:
             ctx.find_root().obj.console.write(f"{ctx.get_help()}\n")
             raise UsageError(f'unknown command: "{ctx.command_path} {args[0]}"')
@@ -114,16 +177,16 @@ class LazyGroup(TyperGroup):
         # flags of the group itself end where the command begins: what follows is left to the command
         return super().parse_args(ctx, plain_flags(self, args, until_command=True))
 
-    def format_commands(self, ctx: _click.Context, formatter: _click.HelpFormatter) -> None:
-        if self.nested:
-            with formatter.section("Management Commands"):
-                formatter.write_dl([(name, text) for name, (text, _) in self.nested.items()])
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.table.items()))
+    def get_help(self, ctx: _click.Context) -> str:
+        return _help(self, ctx)
 
 
 def main(arguments: Sequence[str], console: Console) -> int:
     """Run a command line; its exit code. Raises ComposeError and EngineError, KeyboardInterrupt, BrokenPipeError."""
+    if arguments and arguments[0] == COMPLETE:
+        from compose.cli import completion
+
+        return completion.answer(_root(), arguments[1:], console)
     command = _root()
     invocation = Invocation(console)
     try:
@@ -132,7 +195,7 @@ def main(arguments: Sequence[str], console: Console) -> int:
         console.write(f"{error.ctx.get_help()}\n" if error.ctx else "")
         return 0
     except _click.exceptions.UsageError as error:
-        raise UsageError(usage_message(error)) from error
+        raise UsageError(usage_message(error), exit_code=_usage_code(error)) from error
     except typer.Exit as error:
         return int(error.exit_code)
     except typer.Abort:
@@ -140,6 +203,13 @@ def main(arguments: Sequence[str], console: Console) -> int:
     finally:
         invocation.close()
     return result if isinstance(result, int) else 0
+
+
+def _help(command: _click.Command, ctx: _click.Context) -> str:
+    from compose.cli import helptext
+
+    console = Invocation.of(ctx).console  # type: ignore[arg-type]
+    return helptext.text(command, ctx, console.size()[1]).rstrip("\n")
 
 
 def usage_message(error: _click.exceptions.UsageError) -> str:
@@ -167,6 +237,15 @@ def usage_message(error: _click.exceptions.UsageError) -> str:
     return error.format_message()
 
 
+def _usage_code(error: _click.exceptions.UsageError) -> int:
+    """Docker's code for a wrong flag in a group of Docker's; a wrong number of arguments, and all of Compose's, is 1."""
+    wrong_flag = isinstance(
+        error, (_click.exceptions.NoSuchOption, _click.exceptions.BadOptionUsage, _click.exceptions.BadParameter)
+    ) and not isinstance(error, _click.exceptions.MissingParameter)
+    group = error.ctx.parent.info_name if error.ctx and error.ctx.parent else None
+    return BAD_FLAG if wrong_flag and group in DOCKERS else 1
+
+
 def plain_flags(command: _click.Command, args: list[str], *, until_command: bool = False) -> list[str]:
     """The arguments with `--flag=true|false` of boolean flags replaced by what the parser knows."""
     flags = {
@@ -180,6 +259,9 @@ def plain_flags(command: _click.Command, args: list[str], *, until_command: bool
         if argument == "--" or (until_command and not argument.startswith("-")):
             # the value of an option looks like a command here; the parser tells them apart, nothing is lost by stopping
             return done + args[position:]
+        if argument in OPTIONAL_VALUES and any(argument in param.opts for param in command.params):
+            done.append(f"{argument}={OPTIONAL_VALUES[argument]}")
+            continue
         name, equals, value = argument.partition("=")
         flag = flags.get(name) if equals else None
         if flag is None:
@@ -193,6 +275,15 @@ def plain_flags(command: _click.Command, args: list[str], *, until_command: bool
     return done
 
 
+def prepare() -> None:
+    """Make every command, so that a process forked from this one has it: typer takes 5 ms for one."""
+    root = _root()
+    assert isinstance(root, LazyGroup)
+    for name in COMMANDS:
+        root.get_command(_click.Context(root), name)
+
+
+@functools.cache
 def _root() -> _click.Command:
     app = typer.Typer(
         cls=LazyGroup,
@@ -222,10 +313,11 @@ def _nested_group(name: str) -> _click.Command:
     return typer.main.get_command(app)
 
 
+@functools.cache
 def _command(name: str, function: Any) -> _click.Command:
     settings: dict[str, Any] = {"help_option_names": HELP_NAMES}
     if name in UNPARSED:
-        settings = {"ignore_unknown_options": True, "help_option_names": [], "allow_interspersed_args": False}
+        settings |= {"ignore_unknown_options": True, "allow_interspersed_args": False}
     if name in NOT_INTERSPERSED:
         settings["allow_interspersed_args"] = False
     app = typer.Typer(add_completion=False, rich_markup_mode=None)

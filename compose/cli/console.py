@@ -70,6 +70,12 @@ class Console:
         """Print results on standard output, as they are."""
         self.stdout.write(text)
 
+    def confirm(self, warning: str) -> bool:
+        """Docker's question before something is pruned; only `y` is a yes, from wherever the answer comes."""
+        self.stdout.write(f"{warning}\nAre you sure you want to continue? [y/N] ")
+        self.stdout.flush()
+        return self.stdin.readline().strip().lower() == "y"
+
     def error(self, text: str) -> None:
         """A message on standard error; an error object with --progress json."""
         if self.json_messages:

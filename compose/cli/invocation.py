@@ -11,16 +11,18 @@ from compose.model.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
     from typer import Context
 
     from compose.cli.console import Console
+    from compose.cli.render.buildlog import BuildLog
     from compose.cli.render.logs import LogPrinter
     from compose.cli.render.progress import Writer
     from compose.cli.render.reporter import ConsoleReporter
     from compose.usecases.lifecycle import Lifecycle
     from compose.usecases.projects import ProjectRequest
+    from compose.usecases.registryauth import RegistryAccess
     from runtime.client.client import Client
 
 PROGRESS_MODES = ("auto", "tty", "plain", "json", "quiet")
@@ -53,6 +55,7 @@ class Invocation:
         self.options = GlobalOptions()
         self.dry_run = False
         self._progress = "auto"
+        self._parallel = 0
         self._clients: list[Client] = []
 
     @classmethod
@@ -72,9 +75,10 @@ class Invocation:
         self.console.ansi = options.ansi if options.ansi_given else environ.get("COMPOSE_ANSI") or options.ansi
         self._progress = self._progress_mode(options.progress or environ.get("COMPOSE_PROGRESS", ""))
         self.console.json_messages = self._progress == "json"
-        limit = environ.get("COMPOSE_PARALLEL_LIMIT", "0")
+        limit = environ.get("COMPOSE_PARALLEL_LIMIT") or "0"
         if options.parallel == -1 and not limit.lstrip("+-").isdigit():
             raise UsageError(f'COMPOSE_PARALLEL_LIMIT must be an integer (found: "{limit}")')
+        self._parallel = max(0, options.parallel if options.parallel != -1 else int(limit))
 
     def flag(self, name: str) -> bool:
         """Whether a boolean environment variable is set to a true value."""
@@ -104,13 +108,25 @@ class Invocation:
         from runtime.client import autostart
 
         client = autostart.connect(self.console.environ, start=start)
+        client.parallel = self._parallel
         self._clients.append(client)
         return client
+
+    def refuse_dry_run(self, command: str) -> None:
+        """For a command that changes something and has no plan to show; raises UsageError."""
+        if self.dry_run:
+            raise UsageError(f"{command} does not support --dry-run")
 
     def close(self) -> None:
         """Close what the command opened."""
         for client in self._clients:
             client.close()
+
+    def registries(self) -> RegistryAccess:
+        """What the caller's home and environment say about registries."""
+        from compose.usecases.registryauth import RegistryAccess
+
+        return RegistryAccess(self.console.environ, self.console.cwd)
 
     def lifecycle(self, title: str, services: Sequence[str], *, plain_warnings: bool = False) -> Lifecycle:
         """The verbs on what exists of the project: by its files, or by its name alone."""
@@ -127,11 +143,21 @@ class Invocation:
         self.console.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])
 
-    def reporter(self, title: str = "Running") -> ConsoleReporter:
-        """A reporter that shows progress as --progress and --ansi ask for."""
+    def reporter(
+        self, title: str = "Running", *, quiet_build: bool = False, build_output: TextIO | None = None
+    ) -> ConsoleReporter:
+        """A reporter that shows progress as --progress and --ansi ask for; builds on `build_output` or standard output."""
         from compose.cli.render.reporter import ConsoleReporter
 
-        return ConsoleReporter(self.console, lambda: self.writer(title))
+        def build_log() -> BuildLog:
+            from compose.cli.render import buildlog
+
+            out = build_output or self.console.stdout
+            mode = "quiet" if quiet_build else self._progress
+            colour = self.console.colour(out)
+            return buildlog.BuildLog(buildlog.renderer(mode, out, self.console.size, colour=colour))
+
+        return ConsoleReporter(self.console, lambda: self.writer(title), build_log)
 
     def plain_reporter(self) -> ConsoleReporter:
         """A reporter for what goes on between log lines, where nothing can be drawn in place."""
@@ -178,6 +204,10 @@ class Invocation:
             timestamps=timestamps,
             split_streams=split_streams,
         )
+
+    def show_progress(self, mode: str) -> None:
+        """The --progress of a command that still has one of its own; raises UsageError."""
+        self._progress = self._progress_mode(mode)
 
     def absolute(self, path: str) -> str:
         """A path of the command line, made absolute from the caller's directory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from compose.errors import UsageError
+from compose.errors import ComposeError, UsageError
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)")
@@ -25,6 +25,14 @@ def moment(text: str, now: float) -> str:
         whole, _, fraction = text.partition(".")
         return _whole(int(whole)) + (f".{fraction}" if fraction else "")
     return _from_date(text)
+
+
+def seconds(text: str, now: float) -> float:
+    """Seconds since the epoch, for filters that compare with it. Raises ComposeError in Docker's words."""
+    try:
+        return datetime.fromisoformat(moment(text, now)[:26]).replace(tzinfo=UTC).timestamp()
+    except (UsageError, ValueError):
+        raise ComposeError(f'failed to parse value as time or duration: "{text}"') from None
 
 
 def _from_date(text: str) -> str:

@@ -159,6 +159,7 @@ class Draft:
                 depends=after,
                 args={
                     "Container": container,
+                    "Hook": phase,
                     "Command": list(hook.command or ()),
                     "User": hook.user,
                     "Privileged": hook.privileged,

@@ -16,18 +16,29 @@ UNSUPPORTED = (
     "credential_spec",
     "isolation",
     "pre_start",
+    "provider",
     "use_api_socket",
     "volume_driver",
 )
 """Attributes for other systems, of another engine, or not built yet."""
 
 
+LOG_DRIVERS = frozenset({"", "json-file", "local", "none"})
+"""What the engine writes logs as."""
+_SAYS_NOTHING = (None, "", 0, False, (), "default")
+
+
 def ignored(project: Project) -> Iterator[str]:
     """One warning for each thing that has no effect."""
     for name, service in project.services.items():
         for attribute in UNSUPPORTED:
-            if getattr(service, attribute):
+            if getattr(service, attribute) not in _SAYS_NOTHING:
                 yield f"services.{name}.{attribute} is not supported and has no effect"
+        driver = service.logging.driver if service.logging is not None else ""
+        if driver not in LOG_DRIVERS:
+            yield f"services.{name}.logging.driver {driver} is not supported, the log is kept as json-file"
+        if service.ports and service.network_mode == "host":
+            yield f"services.{name}.ports have no effect with the host's network: the service listens there itself"
         yield from _file_owners(project, service)
 
 

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 Recreate = Literal["diverged", "force", "never"]
 
 
+class ImageOptions(Record):
+    """How images get here before the rest is planned."""
+
+    ensure: bool = True
+    """False: they were seen to already."""
+    pull: str = ""
+    """A policy instead of each service's own: `always`, `missing`, `never`, `build`."""
+    quiet_pull: bool = False
+    """Say that an image is pulled, but not how far each layer is."""
+    build: Literal["", "always", "never"] = ""
+    """"" builds what is missing and can be built, or has that policy; `always` all that can be, whatever there is."""
+
+
 class UpOptions(Record):
     """Options of `up`, `create` (`start=False`), `scale` and the dependencies of `run`."""
 
@@ -47,6 +60,7 @@ class UpOptions(Record):
     """Of `--env-file`, for the label."""
     seccomp_profiles: Mapping[str, str] = NOTHING
     """Contents of the profiles named by `security_opt`, keyed by path."""
+    images: ImageOptions = ImageOptions()
 
 
 class DownOptions(Record):

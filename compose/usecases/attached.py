@@ -7,10 +7,12 @@ starts runs in a thread; the follower's loop never waits for it.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Protocol
 
+from compose.errors import ComposeError
 from compose.model.record import Record
-from compose.reconcile.options import KillOptions, StopOptions
+from compose.reconcile.options import ImageOptions, KillOptions, StopOptions
 from compose.usecases import containers
 from compose.usecases.follow import Exit, Follower
 from compose.usecases.lifecycle import Lifecycle
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
 
     from compose.model.project import Project
     from compose.reconcile.options import UpOptions
+    from compose.usecases.registryauth import RegistryAccess
     from compose.usecases.report import LogSink, Reporter
     from compose.usecases.watch import Watched
     from runtime.wire.containers import ContainerInspect
 
 INTERRUPTED = 130
+SETTLE = 0.5
+"""Seconds after everything was stopped in which its ends are heard of."""
 
 
 class AttachOptions(Record):
@@ -40,6 +45,26 @@ class AttachOptions(Record):
     abort: str = ""
     """"" to go on, `exit` to stop everything when a container ends, `failure` when one fails."""
     exit_code_from: str = ""
+
+
+class Shortcuts(Protocol):
+    """Keys of the user's, and the line that names them."""
+
+    def typed(self) -> str:
+        """What was typed since the last time."""
+
+    def watching(self, is_on: bool) -> None:
+        """Files are watched, or no longer."""
+
+    def say(self, text: str) -> None:
+        """Tell a line."""
+
+    def leave(self) -> None:
+        """No more keys are taken."""
+
+
+class _Left(Exception):
+    """The user left; what runs goes on."""
 
 
 class AttachedUp:
@@ -59,9 +84,23 @@ class AttachedUp:
         interrupts: Callable[[], int],
         assume_yes: bool = False,
         watch: Watched | None = None,
+        shortcuts: Shortcuts | None = None,
+        watchable: Callable[[], Watched] | None = None,
+        access: RegistryAccess | None = None,
     ) -> None:
-        """`watch`: what to keep in step with the files meanwhile; then it goes on while nothing runs."""
+        """`watch`: what to keep in step with the files meanwhile; then it goes on while nothing runs.
+
+        `shortcuts`: `w` begins and ends that, with what `watchable` gives (ComposeError if nothing), `d` leaves.
+        """
+        self._shortcuts = shortcuts
+        self._watchable = watchable
+        self._session: object | None = None
+        """What stands for the present watching; None while there is none."""
+        self._leaving = False
+        self._follower: Follower | None = None
+        self._idle_since = 0.0
         self._watch = watch
+        self._access = access
         self._watcher = _Task()
         self._client = client
         self._project = project
@@ -85,9 +124,10 @@ class AttachedUp:
         """The exit code. Raises what `Up` raises, and the error of a stop."""
         self._up_options = options
         create = options.replace(start=False)
-        Up(self._client, self._project, self._reporter, assume_yes=self._assume_yes).run(create)
+        up = Up(self._client, self._project, self._reporter, assume_yes=self._assume_yes, access=self._access)
+        up.run(create)
         self._interrupts()  # from here on Ctrl-C means: stop what runs
-        follower = Follower(
+        follower = self._follower = Follower(
             self._client,
             self._project.name,
             self._sink,
@@ -101,23 +141,59 @@ class AttachedUp:
             self._notice(f"Attaching to {', '.join(names)}")
         self._starter.begin(lambda client: self._start(client, options), self._client)
         if self._watch is not None:
-            self._watcher.begin(self._keep_in_step, self._client)
-        follower.run(busy=self._is_busy, check=self._check)
+            self._begin_watching()
+        try:
+            follower.run(busy=self._is_busy, check=self._check)
+        except _Left:
+            return 0
         return self._outcome()
 
     def _start(self, client: Client, options: UpOptions) -> None:
         # what the first plan replaced or removed is done; asking again would ask the user twice
         again = options.replace(
-            recreate="never", recreate_dependencies="never", remove_orphans=False, ignore_orphans=True
+            recreate="never",
+            recreate_dependencies="never",
+            remove_orphans=False,
+            ignore_orphans=True,
+            images=ImageOptions(ensure=False),
         )
         Up(client, self._project, self._quiet, assume_yes=True).run(again)
 
-    def _keep_in_step(self, client: Client) -> None:
+    def _begin_watching(self) -> None:
+        session = self._session = object()
+        self._watcher = _Task()
+        self._watcher.begin(lambda client: self._keep_in_step(client, session), self._client)
+
+    def _toggle_watching(self) -> None:
+        shortcuts = self._shortcuts
+        if shortcuts is None or self._watchable is None:
+            return
+        if self._session is not None:
+            self._session = None
+            shortcuts.watching(False)
+            return
+        try:
+            self._watch = self._watch or self._watchable()
+        except ComposeError as error:
+            shortcuts.say(error.message)
+            return
+        self._begin_watching()
+
+    def _keep_in_step(self, client: Client, session: object) -> None:
         from compose.usecases.watch import Watch
 
+        shortcuts, begun = self._shortcuts, threading.Event()
+
+        def notice(text: str) -> None:
+            if shortcuts is None or begun.is_set():
+                self._notice(text)
+                return
+            begun.set()  # the first thing it tells is that it watches: only now a change is seen
+            shortcuts.watching(True)
+
         if self._watch is not None:
-            ended = lambda: bool(self._handled or self._aborting)  # noqa: E731 - a name for what it means
-            Watch(client, self._project, self._watch, self._quiet, notice=self._notice, stopped=ended).run()
+            ended = lambda: bool(self._handled or self._aborting or self._session is not session)  # noqa: E731
+            Watch(client, self._project, self._watch, self._quiet, notice=notice, stopped=ended).run()
 
     def _is_watched(self, container: ContainerInspect) -> bool:
         return containers.service_of(container) in self._options.watched
@@ -125,12 +201,38 @@ class AttachedUp:
     def _is_busy(self) -> bool:
         return self._starter.is_alive or self._watcher.is_alive or any(task.is_alive for task in self._stoppers)
 
+    def _settle(self) -> None:
+        """Once all was stopped: a start that was given up leaves containers that will never run."""
+        if not (self._handled or self._aborting) or self._is_busy():
+            self._idle_since = 0.0
+        elif not self._idle_since:
+            self._idle_since = time.monotonic()
+        elif self._follower is not None and time.monotonic() - self._idle_since > SETTLE:
+            self._idle_since = 0.0
+            self._follower.settle()
+
+    def _take_keys(self) -> None:
+        if self._shortcuts is None or self._handled:
+            return
+        for key in self._shortcuts.typed():
+            if key == "w":
+                self._toggle_watching()
+            elif key == "d":
+                self._leaving = True
+        if self._leaving and not self._starter.is_alive and self._starter.error is None:
+            self._shortcuts.leave()
+            raise _Left
+
     def _check(self) -> None:
-        """In every round of the loop: Ctrl-C, and a start that failed."""
+        """In every round of the loop: keys, Ctrl-C, and a start that failed."""
+        self._take_keys()
+        self._settle()
         count = self._interrupts()
         if count > self._handled:
             first, self._handled = self._handled == 0, count
             if first:
+                if self._shortcuts is not None:
+                    self._shortcuts.leave()
                 self._notice("Gracefully Stopping... press Ctrl+C again to force")
                 self._stop()
             else:
@@ -172,6 +274,8 @@ class AttachedUp:
 
         def run(client: Client) -> None:
             if after_others:
+                # one that has not submitted its plan yet gives it up now
+                self._starter.join()
                 # what of the abandoned start is under way still starts containers: an empty plan waits for its end
                 list(client.submit({"project": project.name, "operations": []}))
             action(Lifecycle(client, project, project.name, reporter))
@@ -202,13 +306,18 @@ class _Task:
         self._client: Client | None = None
 
     def begin(self, action: Callable[[Client], object], client: Client) -> None:
-        self._client = Client(client.paths)
+        self._client = Client(client.paths, parallel=client.parallel)
         self._thread = threading.Thread(target=self._run, args=(action, self._client), daemon=True)
         self._thread.start()
 
     @property
     def is_alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
+
+    def join(self) -> None:
+        """Wait for its end."""
+        if self._thread is not None:
+            self._thread.join()
 
     def abandon(self) -> None:
         """Close its connection: the engine cancels what has not begun."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from runtime.client.client import Client
 
+DETACHED = "read escape sequence"
+"""Docker's word for it, on standard error and with exit code 1."""
 NOT_EXECUTABLE = frozenset({126, 127})
 EXEC_FAILED = 126
 """Docker's answer to any command that `exec` cannot start, also one that is not found."""
@@ -38,9 +40,9 @@ class ExecRequest(Record):
 def execute(client: Client, project: str, request: ExecRequest, *, stdin: int, stdout: int, stderr: int) -> int:
     """The process's exit code; 126 (as ComposeError) if the command cannot be run.
 
-    Raises ComposeError if the service does not run, EngineError for what the engine refuses.
+    Raises ComposeError if the service does not run or the user left with the detach keys, EngineError for what the engine refuses.
     """
-    from runtime.client import attach
+    from runtime.client import attach, detachkeys
 
     container = containers.specified(client, project, request.service, request.index)
     stream = client.exec(container["Id"], body(request))
@@ -48,7 +50,10 @@ def execute(client: Client, project: str, request: ExecRequest, *, stdin: int, s
         if request.detach:
             return attach.run(stream, stdin=None, stdout=stdout, stderr=stderr, tty=False, until_started=True)
         given = stdin if request.interactive else None
-        return attach.run(stream, stdin=given, stdout=stdout, stderr=stderr, tty=request.tty)
+        keys = detachkeys.parse(detachkeys.DEFAULT)
+        return attach.run(stream, stdin=given, stdout=stdout, stderr=stderr, tty=request.tty, detach_keys=keys)
+    except attach.Detached:
+        raise ComposeError(DETACHED) from None
     except EngineError as error:
         if error.fields.get("exit_code") in NOT_EXECUTABLE:
             raise ComposeError(error.message, exit_code=EXEC_FAILED) from error

@@ -103,6 +103,11 @@ class Follower:
         finally:
             self.close()
 
+    def settle(self) -> None:
+        """Wait no longer for containers that do not run: those that were to be started and never were."""
+        active = {each["Id"] for each in containers.of_project(self._client, self._project)}
+        self.alive &= active
+
     def close(self) -> None:
         """Close the logs and the subscription; what was kept of unfinished lines is printed."""
         self._sink.flush()

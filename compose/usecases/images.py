@@ -1,16 +1,38 @@
-"""Tell which images a project's containers were made of, and make images of root file systems."""
+"""Images: which of them a project's containers were made of, what one is, plans that remove some."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from compose.reconcile.plan import Plan, PlanBuilder
 from compose.usecases import containers
-from runtime.errors import NotFound, SystemFailure, from_wire
+from runtime.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from runtime.client.client import Client
+
+CONFIG: Mapping[str, Any] = {
+    "Hostname": "",
+    "Domainname": "",
+    "User": "",
+    "AttachStdin": False,
+    "AttachStdout": False,
+    "AttachStderr": False,
+    "Tty": False,
+    "OpenStdin": False,
+    "StdinOnce": False,
+    "Env": None,
+    "Cmd": None,
+    "Image": "",
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+"""What Docker shows of a configuration that says nothing."""
 
 
 def used_images(client: Client, project: str, services: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -38,18 +60,31 @@ def used_images(client: Client, project: str, services: Sequence[str] = ()) -> l
     return rows
 
 
-def import_image(
-    client: Client, source: str, reference: str, changes: Sequence[str], progress: Callable[[str], None]
-) -> str:
-    """Import a tar archive or directory (absolute path); the image's id. Raises the engine's error."""
-    for event in client.import_image(source, reference, changes):
-        if event.get("error"):
-            raise from_wire(event["error"])
-        if event.get("status") == "finished":
-            return str((event.get("result") or event).get("Id", ""))
-        if event.get("text"):
-            progress(str(event["text"]))
-    raise SystemFailure(f"image {reference}: import ended without a result")
+def removal(images: Sequence[str], *, force: bool) -> Plan:
+    """The plan that takes names from images, or deletes them; each for itself."""
+    builder = PlanBuilder()
+    for image in images:
+        builder.add(
+            "RemoveImage",
+            subject=f"image:{image}",
+            resource=f"image {image}",
+            cause="rm",
+            args={"Image": image, "Force": force},
+        )
+    return builder.build("")
+
+
+def described(image: Mapping[str, Any]) -> dict[str, Any]:
+    """An image with the keys and in the order of Docker's `image inspect`."""
+    config = image["Config"]
+    return {
+        **{key: image[key] for key in ("Id", "RepoTags", "RepoDigests", "Parent", "Comment", "Created")},
+        **{key: image[key] for key in ("DockerVersion", "Author")},
+        "Config": {**CONFIG, **{key: value for key, value in config.items() if value is not None}},
+        "Architecture": image["Architecture"],
+        **({"Variant": image["Variant"]} if image["Variant"] else {}),
+        **{key: image[key] for key in ("Os", "Size", "GraphDriver", "RootFS", "Metadata")},
+    }
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -64,4 +99,5 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 def _tag(image: dict[str, Any], reference: str) -> str:
     tags: list[str] = image.get("RepoTags") or []
-    return reference if reference in tags or not tags else tags[0]
+    repository, tag = split_reference(reference)
+    return reference if not tags or f"{repository}:{tag}" in tags else tags[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compose.reconcile import plan_down, plan_lifecycle
+from compose.reconcile import labels, plan_down, plan_lifecycle
 from compose.reconcile.desired import images
 from compose.usecases.execute import execute
 from compose.usecases.observe import observe
@@ -44,7 +44,7 @@ class Lifecycle:
 
     def down(self, options: DownOptions) -> Plan:
         """Remove containers and networks, and volumes and images if asked. Raises NoSuchService."""
-        wanted = images(self._project) if self._project is not None and options.images else ()
+        wanted = self._images() if options.images else ()
         return self._run(lambda observed, _: plan_down.down(self._project, observed, options), wanted)
 
     def stop(self, options: StopOptions) -> Plan:
@@ -84,6 +84,14 @@ class Lifecycle:
     def unpause(self, services: Sequence[str]) -> Plan:
         """Let frozen containers go on."""
         return self._run(lambda observed, _: plan_lifecycle.unpause(self._project, observed, services))
+
+    def _images(self) -> tuple[str, ...]:
+        """Names of the images of the project's services, and of all that were built for it."""
+        named = images(self._project) if self._project is not None else ()
+        known = {reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest" for reference in named}
+        ours = [each for each in self._client.images() if (each.get("Labels") or {}).get(labels.PROJECT) == self._name]
+        built = {str(tag) for each in ours for tag in each.get("RepoTags") or ()}
+        return (*named, *sorted(built - known))
 
     def _run(self, make: Callable[[ObservedState, frozenset[str]], Plan], wanted: Sequence[str] = ()) -> Plan:
         return execute(

@@ -53,6 +53,8 @@ def image_mark(project: Project, service: str) -> SourceMark | None:
 
 def _mark(error: EngineError, operation: Operation, project: Project) -> SourceMark | None:
     args: dict[str, Any] = operation.get("args", {})
+    if "Reference" in args:
+        return image_mark(project, operation.get("resource", "").partition(" ")[2].partition(":")[0])
     resource, _, name = operation.get("resource", "").partition(" ")
     if resource in SECTIONS:
         section, label = SECTIONS[resource]

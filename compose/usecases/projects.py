@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from compose.errors import ComposeError, LoadError
+from compose.errors import ComposeError, ConsistencyError, LoadError
 from compose.model.record import Record, Spec
 
 if TYPE_CHECKING:
@@ -31,10 +32,27 @@ class ProjectRequest(Record):
 
 
 def load_project(request: ProjectRequest, services: Sequence[str] = ()) -> Project:
-    """The project with the named services' profiles active. Raises LoadError, NoSuchService."""
-    from compose.loader.pipeline import load
+    """The project with the named services' profiles active, for a command that creates containers.
 
-    project = load(load_options(request))
+    What cannot run at the same time, or not on this host, is refused before anything is created: of the named services
+    and what they need, all if none is named. Raises LoadError, NoSuchService.
+    """
+    from compose.loader.conflicts import refuse_conflicts
+    from compose.usecases.hostnetworks import overlaps
+
+    project = _load(request, services)
+    selected = project.with_selected(services)
+    refuse_conflicts(selected)
+    problems = overlaps(selected, request.environ)
+    if problems:
+        raise ConsistencyError(problems)
+    return project
+
+
+def _load(request: ProjectRequest, services: Sequence[str]) -> Project:
+    from compose.loader.cache import load
+
+    project = load(load_options(request).replace(conflicts=False)).project
     tell = request.warn or (lambda _: None)
     for warning in project.warnings:
         tell(warning)
@@ -46,7 +64,7 @@ def project_or_name(request: ProjectRequest, services: Sequence[str] = ()) -> tu
     if request.project_name and not request.files:
         return None, request.project_name
     try:
-        project = load_project(request, services)
+        project = _load(request, services)
     except LoadError:
         known = request.environ.get("COMPOSE_PROJECT_NAME")
         if known and not request.files:
@@ -58,7 +76,7 @@ def project_or_name(request: ProjectRequest, services: Sequence[str] = ()) -> tu
 def project_name(request: ProjectRequest) -> str:
     """The project's name, by the shortest way there is."""
     known = request.project_name or request.environ.get("COMPOSE_PROJECT_NAME")
-    name = known or load_project(request).name
+    name = known or _load(request, ()).name
     if not name:
         raise ComposeError("project name can't be empty. Use `--project-name` to set a valid name")
     return name
@@ -66,9 +84,11 @@ def project_name(request: ProjectRequest) -> str:
 
 def load_options(request: ProjectRequest) -> LoadOptions:
     """The loader's options."""
+    from compose.loader.cachestore import default_directory
     from compose.loader.options import LoadOptions
 
     return LoadOptions(
+        cache=default_directory(request.environ, os.geteuid()),
         files=request.files,
         project_name=request.project_name,
         profiles=request.profiles,

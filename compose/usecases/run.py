@@ -11,11 +11,12 @@ from compose.model.network import PortConfig
 from compose.model.volume import VolumeConfig
 from compose.reconcile import plan_run
 from compose.reconcile.desired import images
-from compose.reconcile.options import UpOptions
+from compose.reconcile.options import ImageOptions, UpOptions
 from compose.reconcile.plan import PlanBuilder
+from compose.usecases.ensure_images import ensure_images
 from compose.usecases.execute import execute, submit
 from compose.usecases.observe import observe
-from compose.usecases.up import check_images, seccomp_profiles
+from compose.usecases.up import seccomp_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,17 +24,31 @@ if TYPE_CHECKING:
     from compose.model.project import Project
     from compose.reconcile.options import RunOptions
     from compose.reconcile.plan import Plan
+    from compose.usecases.registryauth import RegistryAccess
     from compose.usecases.report import Reporter
     from runtime.client.client import Client
     from runtime.wire.plan import Operation, OperationKind, PlanEvent
+
+
+OWN_POLICIES = ImageOptions()
 
 
 class OneOff:
     """One `run`. `reporter` shows what the service needs; the one-off itself is started by `quiet`."""
 
     def __init__(
-        self, client: Client, project: Project, options: RunOptions, *, reporter: Reporter, quiet: Reporter
+        self,
+        client: Client,
+        project: Project,
+        options: RunOptions,
+        *,
+        reporter: Reporter,
+        quiet: Reporter,
+        images: ImageOptions = OWN_POLICIES,
+        access: RegistryAccess | None = None,
     ) -> None:
+        self._images = images
+        self._access = access
         self._client = client
         self._project = project
         self._options = options.replace(seccomp_profiles=seccomp_profiles(project))
@@ -51,10 +66,14 @@ class OneOff:
         return self._client.inspect(self._name)["Id"]
 
     def attached(self, *, stdin: int, stdout: int, stderr: int, before_start: Callable[[], None]) -> int:
-        """Create, attach, start and follow it to its end; its exit code. Raises as `up` does, and EngineError."""
-        from runtime.client import attach
+        """Create, attach, start and follow it to its end; its exit code, 0 if the user left it with the detach keys.
+
+        Raises as `up` does, and EngineError.
+        """
+        from runtime.client import attach, detachkeys
 
         options = self._options
+        remove = options.auto_remove
         self._execute(start=False)
         try:
             stream = self._client.attach(self._name, {"BeforeStart": True, "Stdin": options.interactive})
@@ -65,16 +84,20 @@ class OneOff:
                 stream.close()
                 raise
             given = stdin if options.interactive else None
-            return attach.run(stream, stdin=given, stdout=stdout, stderr=stderr, tty=options.tty)
+            keys = detachkeys.parse(detachkeys.DEFAULT)
+            return attach.run(stream, stdin=given, stdout=stdout, stderr=stderr, tty=options.tty, detach_keys=keys)
+        except attach.Detached:
+            remove = False
+            return 0
         finally:
-            if options.auto_remove:
+            if remove:
                 self._step("RemoveContainer", {"Container": self._name, "Force": True, "Volumes": True})
 
     def _execute(self, *, start: bool, dry_run: bool = False) -> None:
         project, options = self._project, self._options.replace(start=start)
         wanted = images(project)
-        first = observe(self._client, project.name, wanted)
-        check_images(project, first, UpOptions(services=(options.service,), no_deps=options.no_deps))
+        scope = UpOptions(services=(options.service,), no_deps=options.no_deps, images=self._images)
+        ensure_images(self._client, project, scope, self._reporter, access=self._access, dry_run=dry_run)
 
         def make(_declined: frozenset[str]) -> Plan:
             plan = plan_run.run(project, observe(self._client, project.name, wanted), options)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from compose.errors import ComposeError, UsageError
 from compose.reconcile.desired import images
-from compose.reconcile.instance import image_name, seccomp_path
+from compose.reconcile.instance import seccomp_path
 from compose.reconcile.planner import up as plan_up
+from compose.usecases.ensure_images import ensure_images
 from compose.usecases.execute import execute
 from compose.usecases.observe import observe
-from compose.usecases.places import image_mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from compose.reconcile.observed import ObservedState
     from compose.reconcile.options import UpOptions
     from compose.reconcile.plan import Plan
+    from compose.usecases.registryauth import RegistryAccess
     from compose.usecases.report import Reporter
     from runtime.client.client import Client
 
@@ -34,7 +35,9 @@ class Up:
         *,
         dry_run: bool = False,
         assume_yes: bool = False,
+        access: RegistryAccess | None = None,
     ) -> None:
+        self._access = access
         self._client = client
         self._project = project
         self._reporter = reporter
@@ -42,11 +45,14 @@ class Up:
         self._assume_yes = assume_yes
 
     def run(self, options: UpOptions) -> Plan:
-        """Check images, plan and execute. Raises NoSuchService, ComposeError, ConsistencyError, EngineError."""
+        """Get the images, plan and execute. Raises NoSuchService, ComposeError, ConsistencyError, EngineError."""
         settled = options.replace(seccomp_profiles=seccomp_profiles(self._project))
         wanted = images(self._project)
-        first: list[ObservedState] = [observe(self._client, self._project.name, wanted)]
-        check_images(self._project, first[0], options)
+        first: list[ObservedState] = [
+            ensure_images(
+                self._client, self._project, options, self._reporter, access=self._access, dry_run=self._dry_run
+            )
+        ]
 
         def make(declined: frozenset[str]) -> Plan:
             observed = first.pop() if first else observe(self._client, self._project.name, wanted)
@@ -60,26 +66,6 @@ class Up:
             dry_run=self._dry_run,
             assume_yes=self._assume_yes,
         )
-
-
-def check_images(project: Project, observed: ObservedState, options: UpOptions) -> None:
-    """Raises ComposeError that names every image in scope that is not there, with its place in the files."""
-    scope = project.with_scale(options.scale).with_selected(options.services, dependencies=not options.no_deps)
-    missing: dict[str, str] = {}
-    for service in scope.services.values():
-        if service.provider is not None or not service.replicas:
-            continue
-        reference = image_name(project.name, service)
-        if not observed.image_id(reference):
-            missing.setdefault(reference, service.name)
-    if not missing:
-        return
-    lines = []
-    for reference, service_name in missing.items():
-        mark = image_mark(project, service_name)
-        place = f"{mark}: " if mark is not None else ""
-        lines.append(f'{place}image "{reference}" not found: import it with `pycompose image import`')
-    raise ComposeError("\n".join(lines))
 
 
 def parse_scale(pairs: Sequence[str], *, option: bool = True) -> dict[str, int]:

@@ -19,10 +19,10 @@ from compose.reconcile.options import RestartOptions
 from compose.usecases import filesync
 from compose.usecases.execute import execute
 from compose.usecases.observe import observe
-from compose.watch.ignore import BadPattern, Matcher, parse
-from compose.watch.rules import Change, Scope, compile_rules, decide
+from compose.watch.rules import Change, Scope, Work, compile_rules, decide, listed
 from compose.watch.session import Watcher
 from runtime.errors import Conflict, EngineError, Unavailable
+from runtime.wire.ignorefile import BadPattern, Matcher, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from compose.model.service import ServiceConfig
     from compose.reconcile.observed import ObservedContainer, ObservedState
     from compose.reconcile.plan import Plan
+    from compose.usecases.rebuild import Rebuilder
+    from compose.usecases.registryauth import RegistryAccess
     from compose.usecases.report import Reporter
-    from compose.watch.rules import Rule, Work
+    from compose.watch.rules import Rule
     from runtime.client.attach import FrameStream
     from runtime.client.client import Client
 
@@ -47,7 +49,6 @@ RUNNING = frozenset({"running", "paused"})
 AT_ONCE = 8
 """Containers that are brought files at the same time."""
 NOT_CONFIGURED = "none of the selected services is configured for watch, consider setting an 'develop' section"
-NO_BUILDS = "rebuild is not possible yet: this version cannot build images"
 
 
 class Watched(Record):
@@ -67,12 +68,9 @@ def watched(project: Project, services: Sequence[str]) -> Watched:
     warnings = [f"service {each.service}: path {each.path} {each.reason}; it is not watched" for each in refused]
     if not rules:
         raise ComposeError("; ".join([NOT_CONFIGURED, *warnings]))
-    if all(rule.action == "rebuild" for rule in rules):
-        raise ComposeError(f"service {rules[0].service}: path {rules[0].path}: {NO_BUILDS}")
-    warnings += [
-        f"service {name}: {NO_BUILDS}; changes that ask for it are told only"
-        for name in dict.fromkeys(rule.service for rule in rules if rule.action == "rebuild")
-    ]
+    for rule in rules:
+        if rule.action == "rebuild" and project.service(rule.service).build is None:
+            raise ComposeError(f'can\'t watch service "{rule.service}" with action rebuild without a build context')
     return Watched(rules=tuple(rules), warnings=tuple(warnings))
 
 
@@ -105,8 +103,13 @@ class Watch:
         *,
         notice: Callable[[str], None],
         stopped: Callable[[], bool],
+        access: RegistryAccess | None = None,
+        prune: bool = False,
     ) -> None:
-        """`reporter` gets what plans tell: a silent one leaves one line a reload."""
+        """`reporter` gets what plans tell: a silent one leaves one line a reload. `prune`: remove replaced images."""
+        self._access = access
+        self._prune = prune
+        self._rebuilder: Rebuilder | None = None
         self._client = client
         self._project = project
         self._rules = asked.rules
@@ -122,6 +125,13 @@ class Watch:
 
     def run(self) -> None:
         """Watch until `stopped`. Raises EngineError when the engine cannot be reached at the beginning."""
+        try:
+            self._watch()
+        finally:
+            if self._rebuilder is not None:
+                self._rebuilder.close()
+
+    def _watch(self) -> None:
         with Watcher(self._rules) as watcher:
             works = self._initial(watcher)
             self._notice(f"Watch enabled for {', '.join(self._services)}")
@@ -132,14 +142,57 @@ class Watch:
                     self.apply(changes)
                 elif self._unfinished and time.monotonic() > self._retry_at:
                     self._carry_out(list(self._unfinished.values()))
+                if self._rebuilder is not None:
+                    self._bring(self._rebuilder.replaced())
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Do what a batch asks for; errors are told."""
         works = decide(self._rules, changes)
         for work in works:
             self._ledger.owe(work.service, work.copies, work.deletions)
+            if work.rebuild:
+                self._rebuild(work)
         self._told.clear()
+        # what is rebuilt gets a new container, and need not be restarted before
+        works = [work.replace(restart=False) if work.rebuild else work for work in works]
+        works = [work for work in works if work.copies or work.deletions or work.restart or work.hooks]
         self._carry_out([_joined(self._unfinished.get(work.service), work) for work in works])
+
+    def _rebuild(self, work: Work) -> None:
+        if self._rebuilder is None:
+            from compose.usecases.rebuild import Rebuilder
+            from compose.usecases.registryauth import RegistryAccess
+
+            self._rebuilder = Rebuilder(
+                self._client,
+                self._project,
+                access=self._access or RegistryAccess({}),
+                notice=self._notice,
+                prune=self._prune,
+                timeout=STOP_SECONDS,
+            )
+        self._rebuilder.ask(work.service, work.paths)
+
+    def _bring(self, services: Sequence[str]) -> None:
+        """Give new containers what was synced into the former ones."""
+        if not services:
+            return
+        outcomes = {name: _Outcome() for name in services}
+        works = [
+            Work(service=name, copies={}, deletions=(), restart=False, rebuild=False, hooks=(), paths=())
+            for name in services
+        ]
+        try:
+            self._sync(works, self._observe(), outcomes)
+        except EngineError as error:
+            for outcome in outcomes.values():
+                outcome.fail(error)
+        for work in works:
+            outcome = outcomes[work.service]
+            if outcome.later:
+                self._unfinished[work.service] = work
+            if outcome.error:
+                self._say(work.service, f"new container, files not synced: {outcome.error}")
 
     def _initial(self, watcher: Watcher) -> list[Work]:
         """Know the containers there are, and the work that `initial_sync` asks for: all files, whatever their age."""
@@ -266,16 +319,14 @@ class Watch:
         return plan_watch.run_hooks(self._project, self._observe(), hooks)
 
     def _tell(self, work: Work, outcome: _Outcome, took: float) -> None:
-        if work.rebuild:
-            self._say(work.service, f"{_files(work.paths)} changed: {NO_BUILDS}")
         if outcome.error:
-            self._say(work.service, f"{_files(work.paths)} changed, reload failed: {outcome.error}")
+            self._say(work.service, f"{listed(work.paths)} changed, reload failed: {outcome.error}")
         elif outcome.done:
             copies = f" in {outcome.count} containers" if outcome.count > 1 else ""
             words = ", ".join(outcome.done)
-            self._say(work.service, f"{_files(work.paths)} {words}{copies} ({took * 1000:.0f} ms)", always=True)
+            self._say(work.service, f"{listed(work.paths)} {words}{copies} ({took * 1000:.0f} ms)", always=True)
         elif outcome.waiting:
-            self._say(work.service, f"{_files(work.paths)} changed, to be synced when a container runs")
+            self._say(work.service, f"{listed(work.paths)} changed, to be synced when a container runs")
 
     def _say(self, service: str, text: str, *, always: bool = False) -> None:
         if always or self._told.get(service) != text:
@@ -316,7 +367,3 @@ def _joined(earlier: Work | None, work: Work) -> Work:
         return work
     hooks = (*earlier.hooks, *(hook for hook in work.hooks if hook not in earlier.hooks))
     return work.replace(restart=work.restart or earlier.restart, hooks=hooks)
-
-
-def _files(paths: Sequence[str]) -> str:
-    return " and ".join(paths) if len(paths) < 3 else f"{len(paths)} files"

@@ -23,7 +23,7 @@ SUITE: Final = "bookworm"
 MIRROR: Final = "http://deb.debian.org/debian"
 PACKAGES: Final = (
     *("python3", "python3-pip", "python3-flask", "python3-redis"),
-    *("redis-server", "postgresql", "nginx-light", "supervisor"),
+    *("redis-server", "postgresql", "nginx-light", "supervisor", "systemd-sysv"),
 )
 BUILD_TIMEOUT: Final = 600.0
 _BUILD: Final = r"""

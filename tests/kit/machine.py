@@ -45,9 +45,17 @@ def tables(word: str) -> list[str]:
 
 def cgroups(word: str) -> list[str]:
     """cgroup directories of ours whose name holds `word`."""
-    roots = [path for path in Path("/sys/fs/cgroup").glob("**/pycompose") if path.is_dir()]
+    # os.walk does not mind what vanishes under it: other engines live on this machine
+    roots = [Path(folder) for folder, _, _ in os.walk("/sys/fs/cgroup") if os.path.basename(folder) == "pycompose"]
     parents = [str(path) for path in roots if word in path.name]
-    return parents + [str(path) for root in roots for path in root.iterdir() if path.is_dir() and word in path.name]
+    return parents + [str(root / name) for root in roots for name in _folders(root) if word in name]
+
+
+def _folders(root: Path) -> list[str]:
+    try:
+        return [item.name for item in os.scandir(root) if item.is_dir()]
+    except FileNotFoundError:
+        return []
 
 
 def leftovers(engine_id: str, root: str) -> dict[str, list[str]]:

@@ -63,6 +63,11 @@ class Stack:
     root: Path
     project: str
     environment: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (sys.executable, "-m", "compose")
+    """What `pycompose` is."""
+
+    is_peer = False
+    """Whether it is the real Docker Compose, see tests/kit/peer.py."""
 
     @property
     def folder(self) -> Path:
@@ -95,7 +100,7 @@ class Stack:
         """`pycompose ARGUMENTS` in the project; fails on a non-zero exit code unless `ok` is false."""
         self.folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            [sys.executable, "-m", "compose", *arguments],
+            [*self.program, *arguments],
             cwd=self.folder,
             env=self.environ(),
             input=stdin if stdin is not None else "",
@@ -116,7 +121,7 @@ class Stack:
         """`pycompose ARGUMENTS` in the background."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return subprocess.Popen(
-            [sys.executable, "-m", "compose", *arguments],
+            [*self.program, *arguments],
             cwd=self.folder,
             env=self.environ(),
             stdin=subprocess.DEVNULL,
@@ -147,6 +152,25 @@ class Stack:
         """A container as the engine knows it; `name` without the project's prefix."""
         wanted = f"/{self.project}-{name}"
         return next(item for item in self.api("/v1/containers?all=1") if item["Name"] == wanted)
+
+    def containers(self) -> list[str]:
+        """Names of the project's containers, running or not, without its prefix."""
+        found = self.api(f"/v1/containers?all=1&label=com.docker.compose.project={self.project}")
+        return sorted(each["Name"].removeprefix(f"/{self.project}-") for each in found)
+
+    def networks(self) -> list[str]:
+        """Names of the project's networks."""
+        return self._of_project("Networks")
+
+    def volumes(self) -> list[str]:
+        """Names of the project's volumes."""
+        return self._of_project("Volumes")
+
+    def _of_project(self, kind: str) -> list[str]:
+        label = "com.docker.compose.project"
+        return sorted(
+            each["Name"] for each in self.api("/v1/snapshot")[kind] if (each["Labels"] or {}).get(label) == self.project
+        )
 
     def exec(self, service: str, *command: str, **options: Any) -> Result:
         return self.run("exec", "-T", service, *command, **options)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from compose.cli.commands.up import up_options
+from compose.cli.commands.up import image_options, up_options
 from compose.cli.invocation import Invocation
 from compose.errors import UsageError
 
@@ -71,7 +71,15 @@ def run(
         recreate="never" if no_recreate else "force" if force_recreate else "diverged",
         recreate_dependencies="never" if no_recreate else "diverged",
         scale=parse_scale(scale or ()),
+        images=image_options(pull, quiet_pull=quiet_pull, build=build, no_build=no_build),
     )
-    up = Up(invocation.client(), project, invocation.reporter(), dry_run=invocation.dry_run, assume_yes=yes)
+    up = Up(
+        invocation.client(),
+        project,
+        invocation.reporter(),
+        dry_run=invocation.dry_run,
+        assume_yes=yes,
+        access=invocation.registries(),
+    )
     up.run(options)
     return 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
 
 from compose.cli.invocation import Invocation
-from compose.errors import UsageError
 
 HIDDEN = "com.docker.compose."
 SERVICE = "com.docker.compose.service"
@@ -18,17 +18,18 @@ def run(
     ctx: typer.Context,
     services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
     json: Annotated[bool, typer.Option("--json", help="Output events as a stream of json objects")] = False,
-    since: Annotated[str, typer.Option(hidden=True)] = "",
-    until: Annotated[str, typer.Option(hidden=True)] = "",
+    since: Annotated[str, typer.Option(help="Show all events created since timestamp")] = "",
+    until: Annotated[str, typer.Option(help="Stream events until this timestamp")] = "",
 ) -> int:
     """Receive real time events from containers"""
-    if since or until:
-        raise UsageError("events: --since and --until are not supported, the engine keeps no past events")
+    from compose.cli.moments import moment
     from compose.usecases import projects
 
+    now = time.time()
+    begin, end = moment(since, now), moment(until, now)
     invocation = Invocation.of(ctx)
     name = projects.project_name(invocation.request())
-    for event in invocation.client().events(name):
+    for event in invocation.client().events(name, since=begin, until=end):
         attributes = event.get("attributes") or {}
         service = attributes.get(SERVICE, "")
         if event.get("type") != "container" or attributes.get(ONEOFF) == "True":
@@ -63,5 +64,5 @@ def _json(event: dict[str, Any], service: str) -> str:
 
 
 def _attributes(event: dict[str, Any]) -> dict[str, str]:
-    found = event.get("attributes") or {}
+    found = {"name": str(event.get("name", "")), **(event.get("attributes") or {})}
     return {key: str(value) for key, value in sorted(found.items()) if not key.startswith(HIDDEN)}

@@ -10,5 +10,8 @@ from compose.cli.invocation import Invocation
 
 
 def run(ctx: typer.Context, arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARGS...]")] = None) -> int:
-    """Run an OCI runtime verb (create, start, state, kill, delete)"""
+    """Run an OCI runtime verb (create, start, state, kill, delete)
+
+    A verb has options of its own: pycompose oci VERB --help
+    """
     return Invocation.of(ctx).hand_over("runtime.oci", arguments or ())

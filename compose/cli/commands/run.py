@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli.commands.up import image_options
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError, UsageError
 
@@ -38,6 +39,14 @@ def run(
     publish: Annotated[
         list[str] | None, typer.Option("--publish", "-p", help="Publish a container's port(s) to the host")
     ] = None,
+    pull: Annotated[str, typer.Option(help='Pull image before running ("always"|"missing"|"never")')] = "policy",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print anything to STDOUT")] = False,
+    quiet_build: Annotated[
+        bool, typer.Option("--quiet-build", help="Suppress progress output from the build process")
+    ] = False,
+    quiet_pull: Annotated[
+        bool, typer.Option("--quiet-pull", help="Pull without printing progress information")
+    ] = False,
     remove_orphans: Annotated[
         bool, typer.Option("--remove-orphans", help="Remove containers for services not defined in the Compose file")
     ] = False,
@@ -62,8 +71,6 @@ def run(
     """Run a one-off command on a service"""
     if publish and service_ports:
         raise UsageError("--service-ports and --publish are incompatible")
-    if build:
-        raise UsageError("run: --build is not supported, import an image with `pycompose image import`")
     from compose.reconcile.options import RunOptions
     from compose.usecases import projects
     from compose.usecases import run as use_case
@@ -102,8 +109,13 @@ def run(
         invocation.client(),
         project,
         options,
-        reporter=invocation.reporter(),
+        # standard output is the program's: builds are shown on the other stream
+        reporter=invocation.silent_reporter()
+        if quiet
+        else invocation.reporter(quiet_build=quiet_build, build_output=console.stderr),
         quiet=invocation.silent_reporter(),
+        images=image_options(pull, quiet_pull=quiet_pull or quiet, build=build),
+        access=invocation.registries(),
     )
     if invocation.dry_run:
         one_off.plan_only()

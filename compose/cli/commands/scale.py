@@ -24,5 +24,7 @@ def run(
     named = tuple(sorted(replicas))
     project = projects.load_project(invocation.request(), named)
     options = up_options(invocation, project, remove_orphans=False, services=named, scale=replicas, no_deps=no_deps)
-    Up(invocation.client(), project, invocation.reporter(), dry_run=invocation.dry_run).run(options)
+    Up(
+        invocation.client(), project, invocation.reporter(), dry_run=invocation.dry_run, access=invocation.registries()
+    ).run(options)
     return 0

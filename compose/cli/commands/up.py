@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +13,11 @@ from compose.errors import ComposeError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from compose.cli.menu import Menu
     from compose.model.project import Project
-    from compose.reconcile.options import Recreate, UpOptions
+    from compose.reconcile.options import ImageOptions, Recreate, UpOptions
     from compose.usecases.attached import AttachOptions
+    from compose.usecases.report import LogSink
     from compose.usecases.watch import Watched
 
 ATTACHED_ONLY = "--abort-on-container-exit, --abort-on-container-failure, --attach, --attach-dependencies or --watch"
@@ -67,8 +70,13 @@ def run(
         ),
     ] = False,
     menu: Annotated[
-        bool, typer.Option("--menu/--no-menu", hidden=True, help="Enable interactive shortcuts when running attached")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--menu/--no-menu",
+            help="Enable interactive shortcuts when running attached. Incompatible with --detach. Can also be "
+            "enable/disable by setting COMPOSE_MENU environment var.",
+        ),
+    ] = None,
     no_attach: Annotated[
         list[str] | None,
         typer.Option("--no-attach", help="Do not attach (stream logs) to the specified services"),
@@ -150,6 +158,7 @@ def run(
             f"--wait cannot be combined with {ATTACHED_ONLY}": wait and attached_only,
             f"--detach cannot be combined with {ATTACHED_ONLY}": detach and attached_only,
             "--build and --no-build are incompatible": build and no_build,
+            "--no-build and --watch are incompatible": no_build and watch,
             "--no-recreate and --renew-anon-volumes are incompatible": renew_anon_volumes and no_recreate,
             "--force-recreate and --no-recreate are incompatible": force_recreate and no_recreate,
             "--always-recreate-deps and --no-recreate are incompatible": always_recreate_deps and no_recreate,
@@ -177,17 +186,22 @@ def run(
         timeout=timeout,
         wait=wait,
         wait_timeout=wait_timeout,
+        images=image_options(pull, quiet_pull=quiet_pull, build=build, no_build=no_build),
     )
     client = invocation.client()
     if detach or wait or no_start or invocation.dry_run:
-        reporter = invocation.reporter()
-        Up(client, project, reporter, dry_run=invocation.dry_run, assume_yes=yes).run(options)
+        reporter = invocation.reporter(quiet_build=quiet_build)
+        up_once = Up(
+            client, project, reporter, dry_run=invocation.dry_run, assume_yes=yes, access=invocation.registries()
+        )
+        up_once.run(options)
         return 0
     from compose.usecases.attached import AttachedUp
 
     asked = _watched(invocation, project, named) if watch else None
     shown = attached_services(project, named, attach or (), no_attach or (), dependencies=attach_dependencies)
     interrupts = _Interrupts()
+    keys = _menu(invocation, menu)
     up = AttachedUp(
         client,
         project,
@@ -198,18 +212,44 @@ def run(
             "exit" if abort_on_container_exit else "failure" if abort_on_container_failure else "",
             exit_code_from,
         ),
-        sink=invocation.log_printer(
-            no_color=no_color, no_prefix=no_log_prefix, timestamps=timestamps, split_streams=True
+        sink=_above(
+            keys,
+            invocation.log_printer(
+                no_color=no_color, no_prefix=no_log_prefix, timestamps=timestamps, split_streams=True
+            ),
         ),
-        reporter=invocation.reporter(),
+        reporter=invocation.reporter(quiet_build=quiet_build),
         quiet=invocation.silent_reporter(),
         between=invocation.plain_reporter(),
-        notice=_notice(invocation),
+        notice=_notice(invocation) if keys is None else keys.say,
         interrupts=interrupts.install,
         assume_yes=yes,
         watch=asked,
+        shortcuts=keys,
+        watchable=lambda: _watched(invocation, project, named),
+        access=invocation.registries(),
     )
-    return up.run(options)
+    with keys or nullcontext():
+        return up.run(options)
+
+
+def _menu(invocation: Invocation, asked: bool | None) -> Menu | None:
+    """The shortcuts of an attached `up`: on a terminal, unless the user does not want them."""
+    console = invocation.console
+    wanted = asked if asked is not None else invocation.flag("COMPOSE_MENU") or not console.environ.get("COMPOSE_MENU")
+    if not (wanted and console.stdin_is_terminal and console.stdout_is_terminal):
+        return None
+    from compose.cli.menu import Menu
+
+    return Menu(console.stdin.fileno(), console.stdout.fileno(), colour=console.colour(console.stdout))
+
+
+def _above(menu: Menu | None, sink: LogSink) -> LogSink:
+    if menu is None:
+        return sink
+    from compose.cli.menu import AboveMenu
+
+    return AboveMenu(sink, menu)
 
 
 def _watched(invocation: Invocation, project: Project, named: tuple[str, ...]) -> Watched:
@@ -234,6 +274,24 @@ def up_options(invocation: Invocation, project: Project, *, remove_orphans: bool
         all_resources=invocation.options.all_resources,
         env_files=invocation.options.env_files,
         **options,
+    )
+
+
+PULL_POLICIES = frozenset({"always", "missing", "never", "build"})
+SERVICES_OWN = "policy"
+"""The value of --pull that leaves it to each service."""
+
+
+def image_options(pull: str, *, quiet_pull: bool = False, build: bool = False, no_build: bool = False) -> ImageOptions:
+    """What `--pull`, `--quiet-pull`, `--build` and `--no-build` of `up`, `create` and `run` ask for; raises UsageError."""
+    from compose.reconcile.options import ImageOptions
+
+    if pull not in PULL_POLICIES and pull not in ("", SERVICES_OWN):
+        raise UsageError(f'invalid --pull option "{pull}"')
+    return ImageOptions(
+        pull=pull if pull in PULL_POLICIES else "",
+        quiet_pull=quiet_pull,
+        build="always" if build else "never" if no_build else "",
     )
 
 

@@ -37,7 +37,7 @@ def run(
     if not no_up:
         options = up_options(invocation, project, services=named, recreate_dependencies="never", remove_orphans=False)
         reporter = invocation.silent_reporter() if quiet else invocation.reporter()
-        Up(client, project, reporter, dry_run=invocation.dry_run).run(options)
+        Up(client, project, reporter, dry_run=invocation.dry_run, access=invocation.registries()).run(options)
     if invocation.dry_run:
         return 0
     interrupts = interruptions()
@@ -48,6 +48,8 @@ def run(
         invocation.silent_reporter(),
         notice=_notice(invocation),
         stopped=lambda: interrupts() > 0,
+        access=invocation.registries(),
+        prune=prune,
     ).run()
     return INTERRUPTED
 

@@ -37,6 +37,8 @@ READ_TIMEOUT = 2.0
 KILL_AFTER = 10.0
 """Seconds that a command has for its own clean-up when its front is gone."""
 PRELOADED = ("compose", "runtime.client", "schemas")
+LIBRARIES = ("yaml", "yaml.cyaml", "jsonschema", "typer")
+"""What commands import on their way."""
 LEFT_OUT = (
     "compose.__main__",
     "compose.testing",
@@ -187,6 +189,13 @@ def preload() -> None:
         for found in pkgutil.walk_packages(package.__path__, f"{name}."):
             if not found.name.startswith(LEFT_OUT):
                 importlib.import_module(found.name)
+    from compose.cli import app
+    from compose.loader.validate import validator
+
+    app.prepare()
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    validator("compose-spec")
 
 
 def main(run: str, idle: float) -> int:

@@ -11,6 +11,7 @@ from runtime.paths import from_environment
 
 HOT = frozenset(
     {
+        "build",
         "config",
         "create",
         "down",

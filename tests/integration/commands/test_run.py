@@ -7,7 +7,6 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from tests.kit.stack import free_port, poll
 if TYPE_CHECKING:
     from tests.kit.stack import Stack
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.both]
 
 SERVICES = """
     services:
@@ -71,8 +70,10 @@ def test_options_change_the_container(stack: Stack) -> None:
 def test_detached_prints_the_id(stack: Stack) -> None:
     stack.compose(SERVICES)
     port = free_port()
-    identity = stack.run("run", "-d", "--name", "mine", "-p", f"{port}:80", "--no-deps", "a", "sleep", "1000").out
-    found = next(each for each in stack.api("/v1/containers?all=1") if each["Name"] == "/mine")
+    identity = stack.run(
+        "run", "-d", "--name", f"{stack.project}-mine", "-p", f"{port}:80", "--no-deps", "a", "sleep", "1000"
+    ).out
+    found = stack.inspect("mine")
     assert found["Id"] == identity.strip()
     assert found["State"]["Status"] == "running"
     assert str(port) in str(found["NetworkSettings"]["Ports"])
@@ -102,7 +103,7 @@ def test_on_a_terminal_the_command_has_one(stack: Stack) -> None:
     stack.run("up", "-d", "db")
     master, slave = pty.openpty()
     running = subprocess.Popen(
-        [sys.executable, "-m", "compose", "run", "--rm", "--no-deps", "a", "sh", "-c", "tty; read x; echo got $x; exit 4"],
+        [*stack.program, "run", "--rm", "--no-deps", "a", "sh", "-c", "tty; read x; echo got $x; exit 4"],
         cwd=stack.folder,
         env=stack.environ(),
         stdin=slave,

@@ -13,7 +13,7 @@ from tests.kit.stack import poll
 if TYPE_CHECKING:
     from tests.kit.stack import Stack
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.both]
 
 ONE = "services: {a: {image: localhost/host, command: sleep 1000, init: true, mem_limit: 64m}}"
 
