@@ -10,7 +10,7 @@ WORKERS ?= 4
 PACKAGES := python3-venv nftables iproute2 debootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo demo-down test lint types unit integration conformance bench wheel clean
+.PHONY: help setup system demo demo-down test test-peer test-vm lint types unit integration conformance bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,10 +47,18 @@ conformance: setup ## compose files against Docker Compose's own reading of them
 	@$(BIN)/pytest -n $(WORKERS) tests/conformance
 
 test: lint types ## everything that CI runs
-	@$(BIN)/pytest -n $(WORKERS) tests --ignore=tests/rigs
+	@$(BIN)/pytest -n $(WORKERS) tests --ignore=tests/rigs --ignore=tests/vm
+
+test-vm: setup ## a stack, a reboot and a power cut in a virtual machine with systemd and cgroup v2; root
+	@tests/rigs/vm prepare
+	@PYCOMPOSE_TEST_VM=1 $(BIN)/pytest tests/vm
+
+test-peer: setup ## the scenarios against the real Docker Compose (installs a Docker Engine of its own)
+	@PYCOMPOSE_TEST_PEER=1 sh tests/kit/with-peer $(BIN)/pytest -n 2 -m both tests/integration
 
 bench: setup ## times against Docker Compose, in alternation, and where our own time goes
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/config.py
 	@$(BIN)/python benchmarks/steps.py
 	@$(BIN)/python benchmarks/watch.py
 

@@ -70,15 +70,26 @@ class Paths:
     def container_log(self, container_id: str) -> str:
         return f"{self.containers}/{container_id}/{container_id}-json.log"
 
-    def container_run(self, container_id: str) -> str:
-        """Sockets of the container's shim."""
-        return f"{self.run}/c/{container_id[:12]}"
+    @property
+    def root_mount_point(self) -> str:
+        """An empty directory: every container mounts its root there, each in a mount namespace of its own."""
+        return f"{self.root}/rootfs"
+
+    @property
+    def mount_points(self) -> str:
+        """The layer with what is mounted over in every container (runtime.images.snapshot.mountpoints)."""
+        return f"{self.root}/mount-points"
+
+    @property
+    def bundles(self) -> str:
+        """Where the zygote's tmpfs with the OCI bundles is mounted: empty for everybody outside its mount namespace."""
+        return f"{self.run}/bundles"
+
+    def bundle(self, container_id: str) -> str:
+        return f"{self.bundles}/{container_id}"
 
     def shim_socket(self, container_id: str) -> str:
-        return f"{self.container_run(container_id)}/shim.sock"
-
-    def attach_socket(self, container_id: str) -> str:
-        return f"{self.container_run(container_id)}/attach.sock"
+        return f"{self.run}/shims/{container_id[:12]}"
 
     def exit_record(self, container_id: str) -> str:
         return f"{self.containers}/{container_id}/exit.json"

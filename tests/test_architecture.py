@@ -24,7 +24,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"runtime.shim", "runtime.build"}),
     frozenset({"runtime.worker", "runtime.engine"}),
     frozenset({"runtime.api"}),
-    frozenset({"runtime.daemon", "runtime.ocicli", "runtime.doctor"}),
+    frozenset({"runtime.daemon", "runtime.ocicli", "runtime.doctor", "runtime.reset"}),
 )
 """Ground floor first; whoever lives on one may import from those below, not from its neighbours."""
 

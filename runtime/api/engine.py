@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from runtime.engine import usage
 from runtime.errors import Conflict
 from runtime.version import PROTOCOL, VERSION
 
@@ -31,6 +32,7 @@ async def status(engine: Engine, request: Request) -> None:
             "Images": len(engine.list_images()),
             "Zygote": engine.zygote.pid,
             "Quarantined": engine.store.quarantined,
+            "Steps": engine.steps.totals,
         }
     )
 
@@ -46,7 +48,12 @@ async def stop(engine: Engine, request: Request) -> None:
         names = ", ".join(running[:5]) + (f" and {len(running) - 5} more" if len(running) > 5 else "")
         raise Conflict(f"{len(running)} containers need the engine ({names}): stop them first or use --containers")
     await request.reply({"Stopping": True, "Containers": running})
-    engine.shutdown(containers=bool(body.get("containers")), handover=handover)
+    engine.shutdown(containers=bool(body.get("containers")), handover=handover, resume=bool(body.get("resume")))
+
+
+async def disk_usage(engine: Engine, request: Request) -> None:
+    """What images, containers and volumes take on disk."""
+    await request.reply(await usage.disk_usage(engine))
 
 
 async def logs(engine: Engine, request: Request) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runtime.api import archive, containers, engine, images, plans, streams
+from runtime.api import archive, containers, engine, images, networks, plans, registry, streams, volumes
 from runtime.errors import NotFound, NotSupported
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ ROUTES: tuple[tuple[str, str, Callable[[Engine, Request], Awaitable[None]]], ...
     ("GET", "/v1/status", engine.status),
     ("POST", "/v1/stop", engine.stop),
     ("GET", "/v1/engine/logs", engine.logs),
+    ("GET", "/v1/engine/df", engine.disk_usage),
     ("GET", "/v1/events", streams.events),
     ("GET", "/v1/snapshot", containers.snapshot),
     ("POST", "/v1/plan", plans.submit),
@@ -29,10 +30,22 @@ ROUTES: tuple[tuple[str, str, Callable[[Engine, Request], Awaitable[None]]], ...
     ("POST", "/v1/containers/{}/exec", streams.execute),
     ("POST", "/v1/containers/{}/attach", streams.attach),
     ("PUT", "/v1/containers/{}/archive", archive.put),
+    ("GET", "/v1/containers/{}/archive", archive.get),
     ("GET", "/v1/containers/{}", containers.inspect),  # after those whose paths are longer
+    ("POST", "/v1/registry/digest", registry.digest),
+    ("POST", "/v1/registry/tags", registry.tags),
+    ("POST", "/v1/registry/login", registry.login),
     ("GET", "/v1/images", images.listing),
     ("POST", "/v1/images/import", images.import_image),
+    ("POST", "/v1/images/load", images.load),
+    ("POST", "/v1/images/save", images.save),
+    ("POST", "/v1/images/prune", images.prune),
+    ("POST", "/v1/images/{}/tag", images.tag),
     ("GET", "/v1/images/{}", images.inspect),
+    ("GET", "/v1/networks", networks.listing),
+    ("GET", "/v1/networks/{}", networks.inspect),
+    ("GET", "/v1/volumes", volumes.listing),
+    ("GET", "/v1/volumes/{}", volumes.inspect),
 )
 
 _COMPILED = tuple(

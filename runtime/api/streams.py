@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine import shimlink
 from runtime.engine.firstattach import FirstAttach
 from runtime.errors import Conflict, InvalidParameter, Unavailable
-from runtime.wire import frames, unixsocket
+from runtime.wire import frames
 
 if TYPE_CHECKING:
     from runtime.api.server import Request
@@ -25,26 +27,52 @@ PROJECT_LABEL = "com.docker.compose.project"
 
 
 async def events(engine: Engine, request: Request) -> None:
-    """Events from now on, of one project or of all; the head is sent at once."""
+    """Events from now on, of one project or of all; the head is sent at once.
+
+    `since` and `until` (RFC 3339, UTC) bring those that are remembered first, `until` also ends the stream then.
+    """
     project = request.text("project")
+    since, until = (request.text(name).removesuffix("Z") for name in ("since", "until"))
 
     def wanted(event: dict[str, Any]) -> bool:
         return not project or event["attributes"].get(PROJECT_LABEL) == project
 
     subscription = engine.events.subscribe(wanted)
-    leaving = asyncio.ensure_future(request.connection.wait_closed_by_client())
+    past = [event for event in engine.events.ring if wanted(event)] if since or until else []
+    leaving = asyncio.ensure_future(_until(request, until))
     try:
         await request.begin_stream()
+        for event in past:
+            if since <= event["time"] and (not until or event["time"] < until):
+                await request.write_json(event)
         while True:
             getting = asyncio.ensure_future(subscription.next())
             done, _ = await asyncio.wait({getting, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if getting not in done:
                 getting.cancel()
-                return
+                break
             await request.write_json(getting.result())
+        await request.end_stream()
     finally:
         leaving.cancel()
         engine.events.unsubscribe(subscription)
+
+
+async def _until(request: Request, until: str) -> None:
+    """Return when the client is gone, or at a moment if one is given."""
+    gone = request.connection.wait_closed_by_client()
+    if not until:
+        await gone
+        return
+    try:
+        moment = datetime.fromisoformat(until).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        gone.close()
+        return
+    try:
+        await asyncio.wait_for(gone, max(0.0, moment - time.time()))
+    except TimeoutError:
+        return
 
 
 async def logs(engine: Engine, request: Request) -> None:
@@ -180,10 +208,9 @@ async def to_shim(
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection to the container's shim that has said what it wants; raises Unavailable."""
     try:
-        sock = unixsocket.connect(engine.paths.attach_socket(container.record.id), socket.SOCK_STREAM)
+        sock = shimlink.client_stream(engine.paths.shim_socket(container.record.id))
     except OSError as error:
         raise Unavailable(f"container {container.record.name}: its shim does not answer: {error}") from None
-    sock.setblocking(False)
     shim_reader, shim_writer = await asyncio.open_unix_connection(sock=sock)
     shim_writer.write(frames.encode(frames.START, json.dumps(start).encode()))
     await shim_writer.drain()

@@ -26,7 +26,8 @@ class Layout:
     def __init__(self, version: int, mounts: dict[str, str]) -> None:
         self.version = version
         self.mounts = mounts
-        """v1: controller to mount point; v2: one entry with the key ``""``."""
+        """v1: controller to mount point, and hierarchies without controllers (`name=systemd`, `unified`); v2: one entry
+        with the key ``""``."""
 
     def manager(self, name: str) -> Manager:
         """The manager of the cgroup `name`, such as `pycompose/ENGINE/CONTAINER`; nothing is made yet."""
@@ -54,7 +55,7 @@ def detect(mountinfo: str | None = None) -> Layout:
     controllers, unified = parse(text)
     usable = {name: path for name, path in controllers.items() if os.access(path, os.W_OK)}
     if usable:
-        return Layout(1, usable)
+        return Layout(1, {**usable, **_without_controllers(text, unified)})
     if unified is not None and os.access(unified, os.W_OK):
         return Layout(2, {"": unified})
     return Layout(0, {})
@@ -79,6 +80,19 @@ def parse(mountinfo: str) -> tuple[dict[str, str], str | None]:
     return controllers, unified
 
 
+def _without_controllers(mountinfo: str, unified: str | None) -> dict[str, str]:
+    """Named v1 hierarchies and the v2 tree beside v1: where service managers keep their books."""
+    found = {} if unified is None else {"unified": unified}
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        super_fields = right.split()
+        if super_fields[:1] == ["cgroup"]:
+            where = procfs.unescape(left.split()[4])
+            found.update({word: where for word in super_fields[2].split(",") if word.startswith("name=")})
+    return {name: path for name, path in found.items() if os.access(path, os.W_OK)}
+
+
 _V1_CONTROLLERS = frozenset(
     {"memory", "cpu", "cpuacct", "cpuset", "pids", "devices", "freezer", "blkio", "hugetlb", "net_cls", "net_prio"}
+    | {"perf_event", "rdma", "misc"}
 )

@@ -15,12 +15,14 @@ from runtime.errors import SyscallError, SystemFailure
 
 ALWAYS = ("memory", "cpu", "cpuacct", "pids", "devices", "freezer")
 """Controllers that every container gets; each costs about 0.1 ms, so the others come only when asked for."""
+EVERYWHERE = "x-all-hierarchies"
+"""In the resources of a container that manages cgroups itself: where it has none of its own it would use the host's."""
 
 FREEZE_SECONDS = 2.0
 
 
 class ManagerV1:
-    """The cgroup `name` in the hierarchies of `mounts` (controller to mount point)."""
+    """The cgroup `name` in the hierarchies of `mounts` (controller, or name of a hierarchy without, to mount point)."""
 
     version = 1
     __slots__ = ("_directories", "_join", "_mounts", "name")
@@ -37,6 +39,11 @@ class ManagerV1:
         writes = resources_v1.writes(resources)
         for file, _ in writes:
             self._want(resources_v1.controller(file))
+        if resources.get("memory") or resources.get("cpu"):
+            # Java believes in no limit at all unless it finds a cpuset beside it.
+            self._want("cpuset")
+        for controller in self._mounts if resources.get(EVERYWHERE) else ():
+            self._want(controller)
         for path in dict.fromkeys(self._directories.values()):
             self._make(path)
         if "cpuset" in self._directories:
@@ -52,7 +59,8 @@ class ManagerV1:
             if controller not in self._directories and os.path.isdir(f"{mount}/{self.name}"):
                 self._directories[controller] = f"{mount}/{self.name}"
         for path in dict.fromkeys(self._directories.values()):
-            self._join.append(os.open(f"{path}/tasks", os.O_WRONLY | os.O_CLOEXEC))
+            v2 = path == f"{self._mounts.get('unified')}/{self.name}"
+            self._join.append(os.open(f"{path}/{'cgroup.procs' if v2 else 'tasks'}", os.O_WRONLY | os.O_CLOEXEC))
 
     def directories(self) -> list[tuple[str, str]]:
         # Hierarchies are named as they are mounted: `cpu,cpuacct` may be one.

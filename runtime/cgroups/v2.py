@@ -44,7 +44,18 @@ class ManagerV2:
 
     def adopt(self) -> None:
         if self._join is None:
-            self._join = os.open(f"{self._path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            self._join = os.open(f"{self._place()}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+
+    def _place(self) -> str:
+        """Where a process can join: a cgroup that hands controllers on admits none (EBUSY), so beside its first one."""
+        if not directory.read(f"{self._path}/cgroup.subtree_control").strip():
+            return self._path
+        inhabited = {
+            min(map(int, found)): path
+            for path in directory.tree(self._path)
+            if (found := directory.read(f"{path}/cgroup.procs").split())
+        }
+        return inhabited[min(inhabited)] if inhabited else self._path
 
     def directories(self) -> list[tuple[str, str]]:
         return [("", self._path)]

@@ -1,4 +1,4 @@
-"""Send files into a container: a tar stream made elsewhere goes out in frames, what was done comes back."""
+"""Carry files into a container and out of it: tar streams in frames, and what was done at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runtime.errors import Unavailable
 from runtime.wire import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from runtime.client.attach import FrameStream
 
@@ -50,3 +50,36 @@ def send(stream: FrameStream, pieces: Iterable[bytes]) -> dict[str, Any]:
                     outcome: dict[str, Any] = json.loads(payload)
                     return outcome
     raise Unavailable("engine closed the stream before the files were written")
+
+
+def receive(stream: FrameStream) -> Iterator[bytes]:
+    """The pieces of a tar stream; closes at its end, or when the iterator is closed.
+
+    Raises the engine's error, Unavailable when the stream breaks.
+    """
+    with stream.sock:
+        while (received := stream.receive()) is not None:
+            for kind, payload in received:
+                if kind == frames.ERROR:
+                    raise error_of(payload)
+                if kind == frames.EXIT:
+                    return
+                if kind == frames.STDOUT:
+                    yield payload
+    raise Unavailable("engine closed the stream before the files were read")
+
+
+def looked_at(stream: FrameStream) -> dict[str, Any]:
+    """What is at a path: `Path`, `Kind` (directory, file, link, device, other, or nothing), `Mode`, `Size`.
+
+    Raises the engine's error, NotFound among them.
+    """
+    with stream.sock:
+        while (received := stream.receive()) is not None:
+            for kind, payload in received:
+                if kind == frames.ERROR:
+                    raise error_of(payload)
+                if kind == frames.EXIT:
+                    found: dict[str, Any] = json.loads(payload)["Stat"]
+                    return found
+    raise Unavailable("engine closed the stream before it said what is there")

@@ -13,7 +13,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any, Self
 
-from runtime.client import terminal
+from runtime.client import detachkeys, terminal
 from runtime.errors import EngineError, Unavailable, from_wire
 from runtime.wire import frames
 
@@ -62,20 +62,35 @@ class FrameStream:
         self.sock.close()
 
 
+class Detached(Exception):
+    """The user left with the detach keys; the process goes on."""
+
+
 def run(
-    stream: FrameStream, *, stdin: int | None, stdout: int, stderr: int, tty: bool, until_started: bool = False
+    stream: FrameStream,
+    *,
+    stdin: int | None,
+    stdout: int,
+    stderr: int,
+    tty: bool,
+    until_started: bool = False,
+    detach_keys: bytes = b"",
+    pass_signals: bool = True,
 ) -> int:
     """Copy until the process ends; its exit code. Raises the engine's error if the process could not be started.
 
-    `stdin` is None when nothing shall be read. With `tty` the caller's terminal is raw meanwhile and its size follows.
+    `stdin` is None when nothing shall be read. With `tty` the caller's terminal is raw meanwhile and its size follows,
+    and `detach_keys` typed one after the other end it with Detached.
     With `until_started` the process is left alone once it runs, 0 is returned then.
-    Without it, signals that reach the caller are passed on; a second SIGINT leaves (KeyboardInterrupt).
+    Without `tty`, signals that reach the caller are passed on if `pass_signals`; a second SIGINT leaves
+    (KeyboardInterrupt).
     """
-    with stream.sock, _Signals(tty=tty) as signals, terminal.raw(stdin if tty else None):
+    with stream.sock, _Signals(tty=tty, wanted=pass_signals) as signals, terminal.raw(stdin if tty else None):
         if tty:
             _pass_on(stream, [signal.SIGWINCH], stdout)
         outputs = {frames.STDOUT: stdout, frames.STDERR: stderr}
-        return _copy(stream, signals, stdin, outputs, stdout, until_started=until_started)
+        keys = detachkeys.Filter(detach_keys if tty else b"")
+        return _copy(stream, signals, stdin, outputs, stdout, keys, until_started=until_started)
 
 
 def _copy(
@@ -84,6 +99,7 @@ def _copy(
     stdin: int | None,
     outputs: dict[int, int],
     terminal_fd: int,
+    keys: detachkeys.Filter,
     *,
     until_started: bool,
 ) -> int:
@@ -98,8 +114,13 @@ def _copy(
             _pass_on(stream, signals.take(), terminal_fd)
         if stdin is not None and stdin in ready:
             data = _read(stdin)
+            typed = keys.feed(data)
             try:
-                stream.send(*((frames.STDIN, data) if data else (frames.EOF, b"")))
+                if keys.found:
+                    stream.send(frames.DETACH)
+                    raise Detached
+                if typed or not data:
+                    stream.send(*((frames.STDIN, typed) if data else (frames.EOF, b"")))
             except Unavailable:
                 data = b""  # the process ended first: how it did is still to be received
             if not data:
@@ -167,9 +188,9 @@ def _write_all(fd: int, data: bytes) -> None:
 class _Signals:
     """Collect signals for the poll loop while in the `with` block; restores the handlers after it."""
 
-    def __init__(self, *, tty: bool) -> None:
+    def __init__(self, *, tty: bool, wanted: bool = True) -> None:
         # in raw mode ctrl-C is a byte for the process inside; without a terminal the size does not matter
-        self._numbers = (signal.SIGWINCH,) if tty else FORWARDED
+        self._numbers = (signal.SIGWINCH,) if tty else FORWARDED if wanted else ()
         self._received: list[int] = []
         self._old: dict[int, Any] = {}
         self._reader, self._writer = socket.socketpair()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from runtime.paths import Paths
 
-START_TIMEOUT = 10.0
+START_TIMEOUT = 60.0
+"""Seconds for an engine that lives: one that ended is told by the pipe at once, and a first start may compile everything."""
 READY_FD = 3
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 """One heap for the engine's few threads, given back when it shrinks: 2 MB less for a process that is always there."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runtime.paths import Paths
     from runtime.wire.containers import ContainerInspect
     from runtime.wire.plan import Plan, PlanEvent
+    from runtime.wire.registries import Access
 
 __all__ = ["PROTOCOL", "VERSION", "Client", "EventStream"]
 
@@ -59,8 +60,10 @@ class EventStream:
 class Client:
     """A client of the engine at `paths`. It connects when first used; errors are runtime.errors kinds."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, *, parallel: int = 0) -> None:
+        """`parallel`: how many operations of a plan may run at the same time; 0 for all that can."""
         self.paths = paths
+        self.parallel = parallel
         self._idle: socket.socket | None = None
         self._plan: http1.Response | None = None
         self._aborted = False
@@ -92,9 +95,12 @@ class Client:
         """The version's keys and what the engine holds."""
         return cast("dict[str, Any]", self._json("GET", "/v1/status"))
 
-    def stop(self, *, containers: bool = False, handover: bool = False) -> None:
-        """Ask the engine to end; Conflict if containers run and neither flag is set. Returns when it began."""
-        body = {"handover": True} if handover else {"containers": containers}
+    def stop(self, *, containers: bool = False, handover: bool = False, resume: bool = False) -> None:
+        """Ask the engine to end; Conflict if containers run and neither flag is set. Returns when it began.
+
+        `resume`: stopped containers come back with the next engine, as their restart policies say.
+        """
+        body = {"handover": True} if handover else {"containers": containers, "resume": resume}
         self._json("POST", "/v1/stop", body)
         self.close()
 
@@ -128,9 +134,13 @@ class Client:
         query = urlencode({k: v for k, v in {**wanted, "since": since, "until": until}.items() if v})
         return self._stream("GET", f"/v1/containers/{quote(container, safe='')}/logs?{query}")
 
-    def events(self, project: str = "") -> EventStream:
-        """Everything that happens from now on; once this returns, nothing is missed."""
-        return EventStream(self._stream("GET", f"/v1/events?{urlencode({'project': project})}"))
+    def events(self, project: str = "", *, since: str = "", until: str = "") -> EventStream:
+        """Everything that happens from now on; once this returns, nothing is missed.
+
+        With `since` or `until` (RFC 3339, UTC) first what the engine remembers; `until` ends it at that moment.
+        """
+        query = {"project": project, "since": since, "until": until}
+        return EventStream(self._stream("GET", f"/v1/events?{urlencode({k: v for k, v in query.items() if v})}"))
 
     def top(self, container: str) -> dict[str, Any]:
         """Titles and Processes of a running container."""
@@ -144,7 +154,10 @@ class Client:
 
     def submit(self, plan: Plan) -> Iterator[PlanEvent]:
         """Execute a plan; its events as they come. Closing the iterator cancels operations not begun."""
-        response = self._plan = self._stream("POST", "/v1/plan", plan)
+        if self._aborted:
+            raise Unavailable("plan was given up")
+        limited = {**plan, "limit": self.parallel} if self.parallel else plan
+        response = self._plan = self._stream("POST", "/v1/plan", limited)
         try:
             if self._aborted:
                 raise Unavailable("plan was given up")
@@ -169,8 +182,28 @@ class Client:
 
         With `before_start` in its next run, before its program starts. NotFound, Conflict (not running).
         """
-        target = f"/v1/containers/{quote(container, safe='')}/archive?{urlencode({'path': path})}"
-        return self._frames(target, {"Delete": list(delete), "BeforeStart": before_start}, method="PUT")
+        body = {"Delete": list(delete), "BeforeStart": before_start}
+        return self._frames(self._archive(container, path=path), body, method="PUT")
+
+    def put_files(self, container: str, path: str, *, copy_owner: bool = False) -> FrameStream:
+        """Unpack a tar stream in the directory `path` of a container, running or not; see runtime.client.archive.send.
+
+        With `copy_owner` what is written is the container's user's.
+        """
+        body = {"Strict": True, "CopyUIDGID": copy_owner}
+        return self._frames(self._archive(container, path=path), body, method="PUT")
+
+    def get_files(self, container: str, path: str) -> FrameStream:
+        """What is at `path` of a container, running or not, as a tar stream; see runtime.client.archive.receive."""
+        return self._frames(self._archive(container, path=path), {}, method="GET")
+
+    def look_at(self, container: str, path: str, *, follow: bool = False) -> FrameStream:
+        """Ask what is at `path` of a container, running or not; see runtime.client.archive.looked_at."""
+        flags = {"stat": "1", "follow": "1" if follow else ""}
+        return self._frames(self._archive(container, path=path, **flags), {}, method="GET")
+
+    def _archive(self, container: str, **query: str) -> str:
+        return f"/v1/containers/{quote(container, safe='')}/archive?{urlencode(query)}"
 
     # --- images
 
@@ -182,15 +215,85 @@ class Client:
         """One image; NotFound."""
         return cast("dict[str, Any]", self._json("GET", f"/v1/images/{quote(reference, safe='')}"))
 
-    def import_image(self, source: str, reference: str, changes: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-        """Make an image of a root file system (tar or directory, absolute path); progress, the last one with `Id`."""
-        body = {"Source": source, "Reference": reference, "Changes": list(changes)}
-        response = self._stream("POST", "/v1/images/import", body)
-        try:
-            for line in response.lines():
-                yield json.loads(line)
-        finally:
-            response.close()
+    def import_image(
+        self,
+        reference: str,
+        changes: Sequence[str] = (),
+        *,
+        message: str = "",
+        name: str = "-",
+        size: int = 0,
+        directory: str = "",
+    ) -> FrameStream:
+        """Begin to make an image of a tar that is sent with runtime.client.transfer, or of a directory (absolute)."""
+        source = {"Name": name, "Size": size, "Directory": directory}
+        body = {**source, "Reference": reference, "Changes": list(changes), "Message": message}
+        return self._frames("/v1/images/import", body)
+
+    def tag_image(self, image: str, reference: str) -> None:
+        """Give an image one more name. NotFound, InvalidParameter, Forbidden (built in)."""
+        self._json("POST", f"/v1/images/{quote(image, safe='')}/tag", {"Reference": reference})
+
+    def prune_images(
+        self,
+        *,
+        all: bool = False,
+        labels: Sequence[str] = (),
+        not_labels: Sequence[str] = (),
+        until: float | None = None,
+    ) -> dict[str, Any]:
+        """Delete unused images: ImagesDeleted (lines) and SpaceReclaimed (bytes). `until`: seconds since the epoch."""
+        body = {"All": all, "Labels": list(labels), "NotLabels": list(not_labels), "Until": until}
+        return cast("dict[str, Any]", self._json("POST", "/v1/images/prune", body))
+
+    def load_images(self, *, name: str = "-", size: int = 0, directory: str = "") -> FrameStream:
+        """Begin to load an archive that is sent with runtime.client.transfer, or an OCI layout directory (absolute)."""
+        return self._frames("/v1/images/load", {"Name": name, "Size": size, "Directory": directory})
+
+    def save_images(self, images: Sequence[str]) -> FrameStream:
+        """Begin to receive an archive of images, see runtime.client.transfer."""
+        return self._frames("/v1/images/save", {"Images": list(images)})
+
+    def disk_usage(self) -> dict[str, Any]:
+        """LayersSize, Images, Containers, Volumes, BuildCache with their sizes in bytes."""
+        return cast("dict[str, Any]", self._json("GET", "/v1/engine/df"))
+
+    # --- networks and volumes
+
+    def networks(self) -> list[dict[str, Any]]:
+        """All networks, the predefined `bridge`, `host` and `none` too."""
+        return cast("list[dict[str, Any]]", self._json("GET", "/v1/networks"))
+
+    def network(self, name: str) -> dict[str, Any]:
+        """One network by name, id or id prefix; NotFound."""
+        return cast("dict[str, Any]", self._json("GET", f"/v1/networks/{quote(name, safe='')}"))
+
+    def volumes(self, sizes_of: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """All volumes with `UsageData`: `RefCount` (containers that mount it) and `Size` (bytes; -1 if not asked for)."""
+        query = urlencode([("size", name) for name in sizes_of])
+        return cast("list[dict[str, Any]]", self._json("GET", f"/v1/volumes?{query}"))
+
+    def volume(self, name: str) -> dict[str, Any]:
+        """One volume; NotFound."""
+        return cast("dict[str, Any]", self._json("GET", f"/v1/volumes/{quote(name, safe='')}"))
+
+    # --- registries
+
+    def registry_digest(self, reference: str, access: Access) -> str:
+        """The digest that a reference stands for in its registry now; NotFound, Unavailable."""
+        return str(self._registry("digest", reference, access)["Digest"])
+
+    def registry_tags(self, name: str, access: Access) -> list[str]:
+        """All tags of a repository."""
+        return [str(tag) for tag in self._registry("tags", name, access)["Tags"]]
+
+    def registry_login(self, registry: str, access: Access) -> dict[str, Any]:
+        """Whether the credentials in `access` are good: `Status` and perhaps an `IdentityToken`; Forbidden if not."""
+        return self._registry("login", registry, access)
+
+    def _registry(self, question: str, reference: str, access: Access) -> dict[str, Any]:
+        body = {"Reference": reference, "Access": access}
+        return cast("dict[str, Any]", self._json("POST", f"/v1/registry/{question}", body))
 
     # --- transport
 

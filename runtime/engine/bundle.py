@@ -1,7 +1,7 @@
-"""What a start needs on disk and in the spec: root file system, generated files, config.json.
+"""What a start needs: root file system, and the OCI bundle with config.json and the files that are mounted over /etc's.
 
-The spec is derived from the record anew at each start. The bundle is where the shim reads it, and where other people's
-OCI tools find what they expect.
+Everything in the bundle is derived from the record anew at each start. So it lies in the zygote's tmpfs, which the engine
+writes to by descriptor; the paths in the spec are those of the zygote's mount namespace.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from runtime.engine.container import Container
     from runtime.engine.engine import Engine
 
+UNSHARED_IPC = ("private", "none")
+"""Modes that say so; one that says nothing can be joined, where Docker wants `shareable` in so many words."""
 HOST_FILES = ("hosts", "hostname", "resolv.conf")
+CONFIG = "config.json"
 
 
 async def build_bundle(engine: Engine, container: Container) -> str:
@@ -32,11 +35,12 @@ async def build_bundle(engine: Engine, container: Container) -> str:
     record = container.record
     folder = engine.paths.container(record.id)
     rootfs = await engine.images.rootfs(record.image, folder)
-    files = _generated_files(engine, container, folder)
-    os.makedirs(engine.paths.container_run(record.id), mode=0o700, exist_ok=True)
+    files = generated_files(engine, container)
+    joined = _joined(engine, container)
     facts = spec_facts(engine)._replace(
         hostname=hostname(record, host_name()),
-        namespace_paths=_joined(engine, container),
+        namespace_paths=joined,
+        shm_source=f"{joined['ipc'].removesuffix('ipc')}mnt" if "ipc" in joined else "",
         devices=hostdevices.gather(record.host_config),
         block_devices=hostdevices.block_numbers(record.host_config),
     )
@@ -45,7 +49,7 @@ async def build_bundle(engine: Engine, container: Container) -> str:
             id=record.id,
             config=record.config,
             host_config=record.host_config,
-            root_path=f"{folder}/rootfs",
+            root_path=engine.paths.root_mount_point if rootfs else f"{folder}/rootfs",
             rootfs=rootfs,
             mounts=record.oci_mounts,
             files=files,
@@ -54,31 +58,53 @@ async def build_bundle(engine: Engine, container: Container) -> str:
         engine.images.config_of(record.image),
         facts,
     )
-    return _write_bundle(f"{folder}/bundle", made)
+    _write(engine, record.id, {CONFIG: json.dumps(made)})
+    return engine.paths.bundle(record.id)
 
 
-def _write_bundle(path: str, made: dict[str, Any]) -> str:
-    """The OCI bundle; needs no fsync, for the next start writes it anew."""
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    with open(f"{path}/config.json", "w", encoding="utf-8") as stream:
-        stream.write(json.dumps(made))
-    return path
+def remove_bundle(engine: Engine, container_id: str) -> None:
+    """With its container; what a zygote took along when it died is gone already."""
+    directory = engine.zygote.bundles
+    for name in (*HOST_FILES, CONFIG):
+        try:
+            os.unlink(f"{container_id}/{name}", dir_fd=directory)
+        except OSError:
+            continue  # never written
+    try:
+        os.rmdir(container_id, dir_fd=directory)
+    except OSError:
+        return
 
 
-def _generated_files(engine: Engine, container: Container, folder: str) -> list[dict[str, Any]]:
+def _write(engine: Engine, container_id: str, texts: dict[str, str]) -> None:
+    """Files of the bundle, readable for every user of the container; what was there is overwritten in place."""
+    directory = engine.zygote.bundles
+    try:
+        os.mkdir(container_id, 0o700, dir_fd=directory)
+    except FileExistsError:
+        pass
+    for name, text in texts.items():
+        fd = os.open(f"{container_id}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            os.fchmod(fd, 0o644)
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+def generated_files(engine: Engine, container: Container) -> list[dict[str, Any]]:
     """Mounts of /etc/hosts, /etc/hostname and /etc/resolv.conf; shared with whose network is shared."""
-    record = container.record
-    mode = record.host_config.get("NetworkMode") or "default"
-    source = folder
+    mode = container.record.host_config.get("NetworkMode") or "default"
+    owner = container
     if mode.startswith("container:"):
-        source = engine.paths.container(engine.container(mode.removeprefix("container:")).record.id)
-    else:
-        _write_host_files(engine, container, folder, mode)
+        owner = engine.container(mode.removeprefix("container:"))
+    if owner is container or not _has_host_files(engine, owner):
+        _write(engine, owner.record.id, _host_files(owner))
     return [
         {
             "destination": f"/etc/{name}",
             "type": "bind",
-            "source": f"{source}/{name}",
+            "source": f"{engine.paths.bundle(owner.record.id)}/{name}",
             "options": ["rbind", "rprivate"],
             "x-create": "file",
         }
@@ -86,8 +112,18 @@ def _generated_files(engine: Engine, container: Container, folder: str) -> list[
     ]
 
 
-def _write_host_files(engine: Engine, container: Container, folder: str, mode: str) -> None:
+def _has_host_files(engine: Engine, owner: Container) -> bool:
+    """Not when the zygote was replaced since the owner's start."""
+    try:
+        os.stat(f"{owner.record.id}/{HOST_FILES[-1]}", dir_fd=engine.zygote.bundles)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _host_files(container: Container) -> dict[str, str]:
     record = container.record
+    mode = record.host_config.get("NetworkMode") or "default"
     name = hostname(record, host_name())
     addresses = [
         str(address)
@@ -103,17 +139,13 @@ def _write_host_files(engine: Engine, container: Container, folder: str, mode: s
         record.host_config.get("DnsSearch") or [],
         record.host_config.get("DnsOptions") or [],
     )
-    texts = {
+    return {
         "hosts": hostfiles.hosts(
             name, record.config.get("Domainname") or "", addresses, record.host_config.get("ExtraHosts") or [], gateway
         ),
         "hostname": hostfiles.hostname(name),
         "resolv.conf": hostfiles.resolv_conf(config, embedded=bool(record.endpoints)),
     }
-    for file, text in texts.items():
-        with open(f"{folder}/{file}", "w", encoding="utf-8") as stream:
-            stream.write(text)
-            os.fchmod(stream.fileno(), 0o644)
 
 
 def _joined(engine: Engine, container: Container) -> dict[str, str]:
@@ -126,5 +158,10 @@ def _joined(engine: Engine, container: Container) -> dict[str, str]:
         other = engine.container(mode.removeprefix("container:"))
         if not other.running:
             raise Conflict(f"cannot join {kind} of a non running container: {other.record.name}")
+        if kind == "ipc" and other.record.host_config.get("IpcMode") in UNSHARED_IPC:
+            raise Conflict(
+                f"cannot join IPC of container {other.record.name}: non-shareable IPC "
+                "(hint: use IpcMode:shareable for the donor container)"
+            )
         paths[kind] = f"/proc/{other.record.pid}/ns/{kind}"
     return paths

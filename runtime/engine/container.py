@@ -54,6 +54,8 @@ class Container:
         self._exit_waiters: list[asyncio.Future[None]] = []
         self.attaching: list[FirstAttach] = []
         """Clients that want all that the next run writes."""
+        self.files = asyncio.Lock()
+        """Held while somebody is at the files of the container at rest, and while it is being started."""
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._own(), name=f"container {record.name}")
@@ -215,7 +217,8 @@ class Container:
         self._stopping = False
         run = Run(self)
         try:
-            await run.start()
+            async with self.files:
+                await run.start()
         except EngineError as error:
             await run.abandon()
             record.exit_code = int(error.fields.get("exit_code", 128))
@@ -241,9 +244,10 @@ class Container:
         record.boot_id = self.engine.boot_id
         record.started_at = started_at
         self.health = self.engine.monitor_health(self)
-        writing = asyncio.ensure_future(self.engine.store.write_container(record))
-        await self.engine.ports.publish(self)
-        await writing
+        with self.engine.steps.measure("record and published ports"):
+            writing = asyncio.ensure_future(self.engine.store.write_container(record))
+            await self.engine.ports.publish(self)
+            await writing
         self._tell("start")
         self.notify()
 
@@ -253,6 +257,13 @@ class Container:
         if self.record.status not in ALIVE:
             self.record.status = "running"
         self.record.pid, self.record.pid_start = run.init_pid, run.init_start
+        if run.exited is not None:
+            # It ended while it was taken over: that report came before this run was ours.
+            await self._ended(run.exited)
+            return
+        if not run.alive:
+            await self.shim_lost(run)
+            return
         self.health = self.engine.monitor_health(self)
         await self.engine.ports.publish(self)
         self.notify()

@@ -11,10 +11,13 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from runtime.engine import logconfig
 from runtime.engine.clock import new_id, now_rfc3339
 from runtime.engine.facts import spec_facts
 from runtime.engine.records import ContainerRecord
 from runtime.errors import Conflict, InvalidParameter, NotFound
+from runtime.linux import signalnames
+from runtime.network import hostfiles
 from runtime.oci import hostdevices, spec, spec_process
 from runtime.oci import securityopt as security_options
 from runtime.supervise import health
@@ -49,6 +52,7 @@ def new_record(engine: Engine, args: dict[str, Any]) -> ContainerRecord:
         devices=hostdevices.gather(host_config), block_devices=hostdevices.block_numbers(host_config)
     )
     spec.check(config, host_config, image.config, facts)
+    _check_engine_part(config, host_config)
     health.policy_of(config.get("Healthcheck") or image.config.get("Healthcheck"))
     resolved = _resolve_mounts(engine, args, image.config)
     for volume in resolved.create:
@@ -111,7 +115,7 @@ def container_process(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         record.host_config,
         engine.images.config_of(record.image),
         hostname=hostname(record, facts.hostname),
-        security=security_options.parse(record.host_config.get("SecurityOpt") or ()),
+        security=security_options.parse(record.host_config.get("SecurityOpt") or (), apparmor=facts.apparmor),
         available=facts.capabilities,
     )
 
@@ -125,6 +129,21 @@ def hostname(record: ContainerRecord, host: str) -> str:
 
 def _asked(args: dict[str, Any]) -> tuple[ContainerConfig, HostConfig]:
     return cast("ContainerConfig", args.get("Config") or {}), cast("HostConfig", args.get("HostConfig") or {})
+
+
+def _check_engine_part(config: ContainerConfig, host_config: HostConfig) -> None:
+    """Refuse what is no part of a spec and would else fail, or do nothing, when the container starts or stops."""
+    logconfig.check(host_config.get("LogConfig") or {})
+    for server in host_config.get("Dns") or ():
+        hostfiles.check_nameserver(server)
+    for entry in host_config.get("ExtraHosts") or ():
+        hostfiles.split_extra_host(entry)
+    if config.get("StopSignal"):
+        signalnames.number(config["StopSignal"])
+    if host_config.get("StorageOpt"):
+        raise InvalidParameter(
+            f"storage option {next(iter(host_config['StorageOpt']))}: root file systems have no quota"
+        )
 
 
 def _resolve_mounts(engine: Engine, args: dict[str, Any], image_config: dict[str, Any]) -> mounts.Resolved:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from runtime.cgroups import layout
 from runtime.engine import creation
+from runtime.engine.builds import Builders
+from runtime.engine.bundle import remove_bundle
 from runtime.engine.clock import boot_id, now_rfc3339
 from runtime.engine.container import Container
 from runtime.engine.events import EventBus
@@ -24,11 +25,13 @@ from runtime.engine.log import log
 from runtime.engine.names import Names
 from runtime.engine.networks import Networks
 from runtime.engine.ports import Ports
+from runtime.engine.registry import Registry
 from runtime.engine.sandboxes import Sandboxes
+from runtime.engine.steps import Steps
 from runtime.engine.store import Store
 from runtime.engine.workers import Workers
 from runtime.engine.zygote import Zygote
-from runtime.errors import Conflict, Forbidden, NotFound
+from runtime.errors import Conflict, NotFound
 from runtime.volumes.store import VolumeStore
 
 if TYPE_CHECKING:
@@ -49,9 +52,12 @@ class Engine:
         self.started_at = now_rfc3339()
         self.cgroups = layout.detect()
         self.events = EventBus()
+        self.steps = Steps()
         self.workers = Workers(paths)
         self.zygote = Zygote(paths, self._zygote_replaced)
         self.images = Images(self)
+        self.registry = Registry(self)
+        self.builders = Builders(self)
         self.volumes = VolumeStore(paths)
         self.names = Names(self)
         self.networks = Networks(self)
@@ -99,9 +105,10 @@ class Engine:
                 f'container name "/{name}" is already in use by container {existing.record.id[:SHORT_ID]}: '
                 "remove or rename that container to be able to reuse the name"
             )
-        record = creation.new_record(self, args)
-        container = self.add_container(record)
-        await self.store.write_container(record)
+        with self.steps.measure("create"):
+            record = creation.new_record(self, args)
+            container = self.add_container(record)
+            await self.store.write_container(record)
         container.tell("create")
         return container, True
 
@@ -126,10 +133,8 @@ class Engine:
             self._names.pop(record.name)
         self.sandboxes.forget(container)
         self.store.discard(self.paths.container(record.id))
-        try:
-            os.rmdir(self.paths.container_run(record.id))
-        except OSError:
-            pass  # never started, or its shim is about to take its sockets along
+        remove_bundle(self, record.id)
+        self.images.let_go(record.image)
         for name in record.anonymous_volumes if volumes else ():
             if not self.volume_users(name):
                 self.volumes.remove(name)
@@ -169,20 +174,23 @@ class Engine:
             if any(mount.get("Type") == "volume" and mount.get("Name") == name for mount in item.record.mounts)
         ]
 
-    def create_volume(self, args: dict[str, Any]) -> bool:
-        """True if it was not there yet."""
-        name = args["Name"]
-        created = not self.volumes.exists(name)
-        self.volumes.create(name, args.get("Driver") or "local", args.get("DriverOpts") or {}, args.get("Labels") or {})
+    def create_volume(self, args: dict[str, Any]) -> tuple[str, bool]:
+        """Its name, made up if none is given, and whether it was not there yet."""
+        asked = args.get("Name") or ""
+        created = not self.volumes.exists(asked)
+        made = self.volumes.create(
+            asked, args.get("Driver") or "local", args.get("DriverOpts") or {}, args.get("Labels") or {}
+        )
+        name = made["Name"]
         if created:
-            self.events.publish("volume", "create", name, name, dict(args.get("Labels") or {}))
-        return created
+            self.events.publish("volume", "create", name, name, made["Labels"])
+        return name, created
 
     def remove_volume(self, name: str) -> None:
         """Raises NotFound, or Conflict naming who uses it."""
-        users = self.volume_users(name)
+        users = sorted(item.record.name for item in self.volume_users(name))
         if users and self.volumes.exists(name):
-            raise Conflict(f"volume {name} is in use by container {users[0].record.name}")
+            raise Conflict(f"volume {name} is in use by container {', '.join(users)}")
         labels = self.volumes.inspect(name)["Labels"]
         self.volumes.remove(name)
         self.events.publish("volume", "destroy", name, name, labels)
@@ -198,30 +206,30 @@ class Engine:
         """A worker wrote to the image store: read it anew."""
         self.images.reload()
 
-    def remove_image(self, reference: str, *, force: bool) -> None:
-        """Raises NotFound, or Conflict while a container uses the image."""
-        image_id = self.images.inspect(reference)["Id"]
-        users = [item for item in self.containers.values() if item.record.image == image_id]
-        if users:
-            kind = Forbidden if force else Conflict
-            raise kind(f"image {reference} is in use by container {users[0].record.name}, which needs its layers")
-        self.images.remove(reference)
-        self.workers.sweep()
+    def remove_image(self, reference: str, *, force: bool) -> list[dict[str, str]]:
+        """Docker's report of what was untagged and deleted. Raises NotFound, or Conflict where a container is in the way."""
+        return self.images.remove(reference, force=force)
 
     # --- the engine's own life -----------------------------------------------------------------------------------
 
-    def shutdown(self, *, containers: bool, handover: bool) -> None:
-        """Begin to leave: stop the containers first if asked; the daemon waits for `leaving`."""
-        self.handover = handover
-        self._shutting_down = asyncio.get_running_loop().create_task(self._shut_down(containers))
+    def shutdown(self, *, containers: bool, handover: bool, resume: bool = False) -> None:
+        """Begin to leave: stop the containers first if asked; the daemon waits for `leaving`.
 
-    async def _shut_down(self, containers: bool) -> None:
+        `resume`: the machine goes down, nobody stopped them; their policies bring them back with the next engine.
+        """
+        self.handover = handover
+        self._shutting_down = asyncio.get_running_loop().create_task(self._shut_down(containers, resume))
+
+    async def _shut_down(self, containers: bool, resume: bool) -> None:
         if containers:
             active = [item for item in self.containers.values() if item.active]
             results = await asyncio.gather(*(item.stop() for item in active), return_exceptions=True)
             for item, result in zip(active, results, strict=True):
                 if isinstance(result, BaseException):
                     log.error("container %s could not be stopped: %s", item.record.name, result)
+            for item in active if resume else ():
+                item.record.manually_stopped = False
+                await self.store.write_container(item.record)
         self.leaving.set()
 
     async def close(self) -> None:
@@ -233,6 +241,8 @@ class Engine:
             await container.close()
         self.names.close()
         if holding or self.handover:
+            if self.handover:
+                await self.zygote.hand_over()
             self.zygote.leave()
         else:
             await self.ports.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 from runtime.engine.log import log
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from runtime.engine.engine import Engine
     from runtime.wire.plan import Operation, Plan, PlanEvent
+
+WAIT = "WaitContainer"
+INTERRUPTIBLE = frozenset({WAIT, "PullImage", "PushImage", "BuildImage"})
+"""What may end in the middle and leave nothing half done."""
 
 
 class Executor:
@@ -77,6 +82,10 @@ class _Execution:
                 self.dependents[dependency].append(number)
         self.failure: EngineError | None = None
         self.running: set[asyncio.Task[None]] = set()
+        self.limit = int(plan.get("limit") or 0)
+        self.ready: deque[int] = deque()
+        """What could begin if the plan's limit allowed it."""
+        self.working = 0
 
     async def run(self) -> None:
         leaving = asyncio.ensure_future(self.gone.wait())
@@ -90,7 +99,7 @@ class _Execution:
                 await asyncio.wait(self.running) if self.running else None
         leaving.cancel()
         for number in self.missing:
-            self._emit(number, "cancelled")
+            self.emit(number, "cancelled")
         finished: PlanEvent = {"status": "finished", "at": self._at()}
         if self.failure is not None:
             finished["error"] = self.failure.to_wire()
@@ -99,32 +108,41 @@ class _Execution:
         self.emit_event(finished)
 
     def _interrupt(self) -> None:
-        """The client left: waits end at once, what changes something finishes."""
+        """The client left: waits and transfers end at once, what changes something finishes."""
         for task in self.running:
-            if task.get_name() == "WaitContainer":
+            if task.get_name() in INTERRUPTIBLE:
                 task.cancel()
 
     def _begin(self, number: int) -> None:
-        del self.missing[number]
         operation = self.operations[number]
+        if operation["kind"] != WAIT:
+            if self.limit and self.working >= self.limit:
+                self.ready.append(number)
+                return
+            self.working += 1
+        del self.missing[number]
         task = asyncio.get_running_loop().create_task(self._step(operation), name=operation["kind"])
         self.running.add(task)
         task.add_done_callback(self.running.discard)
+        if operation["kind"] != WAIT:
+            task.add_done_callback(self._make_room)
+
+    def _make_room(self, _task: asyncio.Task[None]) -> None:
+        self.working -= 1
+        if self.ready and self.failure is None and not self.gone.is_set():
+            self._begin(self.ready.popleft())
 
     async def _step(self, operation: Operation) -> None:
         number = operation["id"]
-        self._emit(number, "started", text=operation.get("cause", ""))
-
-        def waiting(text: str) -> None:
-            self._emit(number, "waiting", text=text)
+        self.emit(number, "started", text=operation.get("cause", ""))
 
         try:
-            outcome = await OPERATIONS[operation["kind"]](self.engine, operation["args"], waiting)
+            outcome = await OPERATIONS[operation["kind"]](self.engine, operation["args"], _Voice(self, number))
         except EngineError as error:
             if not self._tolerate(operation, error):
                 return
         except asyncio.CancelledError:
-            self._emit(number, "cancelled")
+            self.emit(number, "cancelled")
             return
         except Exception as error:  # a fault of one operation ends its plan, not the engine
             log.exception("operation %s %s", operation["kind"], operation["resource"])
@@ -147,18 +165,36 @@ class _Execution:
 
     def _tolerate(self, operation: Operation, error: EngineError) -> bool:
         if operation.get("optional"):
-            self._emit(operation["id"], "warning", text=error.message)
+            self.emit(operation["id"], "warning", text=error.message)
             return True
-        self._emit(operation["id"], "failed", error=error.to_wire())
+        self.emit(operation["id"], "failed", error=error.to_wire())
         if self.failure is None:
             self.failure = error
         return False
 
-    def _emit(self, number: int, status: Any, **fields: Any) -> None:
+    def emit(self, number: int, status: Any, **fields: Any) -> None:
+        """Tell that an operation is at `status`."""
         self.emit_event(cast("PlanEvent", {"op": number, "status": status, "at": self._at(), **fields}))
 
     def _at(self) -> float:
         return round(time.monotonic() - self.began, 6)
+
+
+class _Voice:
+    """What an operation says while it runs."""
+
+    def __init__(self, execution: _Execution, number: int) -> None:
+        self._execution = execution
+        self._number = number
+
+    def __call__(self, text: str) -> None:
+        self._execution.emit(self._number, "waiting", text=text)
+
+    def progress(self, part: str, text: str, current: int = 0, total: int = 0) -> None:
+        self._execution.emit(self._number, "progress", id=part, text=text, current=current, total=total)
+
+    def vertex(self, event: dict[str, Any]) -> None:
+        self._execution.emit(self._number, "vertex", vertex=event)
 
 
 def _check(operations: list[Operation]) -> None:

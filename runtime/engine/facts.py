@@ -8,6 +8,7 @@ import socket
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from runtime.linux import hostfacts
 from runtime.oci import capabilities
 from runtime.oci.spec import SpecFacts
 
@@ -29,9 +30,17 @@ def _machine(cgroup_version: int) -> SpecFacts:
         rootless=os.geteuid() != 0,
         capabilities=bounding_set(),
         cpus=os.cpu_count() or 1,
+        cpuset=_kernel_list("cpu"),
+        mems=_kernel_list("node"),
+        apparmor=hostfacts.read_text("/sys/module/apparmor/parameters/enabled").strip() == "Y",
         hostname="",
         masked_paths=tuple(sorted(glob.glob(THERMAL))),
     )
+
+
+def _kernel_list(kind: str) -> frozenset[int] | None:
+    """Online processors or memory nodes; None, not checked, where the kernel does not say."""
+    return hostfacts.parse_list(hostfacts.read_text(f"/sys/devices/system/{kind}/online")) or None
 
 
 @lru_cache(maxsize=1)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine import shimlink
 from runtime.errors import Conflict, SystemFailure, from_wire
-from runtime.wire import frames, unixsocket
+from runtime.wire import frames
 
 if TYPE_CHECKING:
     from runtime.engine.container import Container
@@ -37,8 +37,7 @@ async def run_hook(engine: Engine, container: Container, args: dict[str, Any]) -
             "Privileged": bool(args.get("Privileged")),
         },
     )
-    sock = unixsocket.connect(engine.paths.attach_socket(container.record.id), socket.SOCK_STREAM)
-    sock.setblocking(False)
+    sock = shimlink.client_stream(engine.paths.shim_socket(container.record.id))
     reader, writer = await asyncio.open_unix_connection(sock=sock)
     start = {"exec": {"id": os.urandom(16).hex(), "process": process, "tty": False, "stdin": False, "detach": False}}
     try:

@@ -103,8 +103,22 @@ class Names:
         return View(
             zones=zones,
             links=links,
-            upstreams=tuple(Upstream(address=server) for server in config.servers),
+            upstreams=self._upstreams(container, config.servers),
             ndots_set=hostfiles.ndots_set(config),
+        )
+
+    def _upstreams(self, container: Container, servers: tuple[str, ...]) -> tuple[Upstream, ...]:
+        """Servers are asked from inside the container's network, as Docker does: what is reachable from there counts.
+
+        Only what the host's own resolv.conf names and no container can reach is asked from the host's.
+        """
+        netns = self.engine.sandboxes.namespace(container.record.id)
+        settings = container.record.endpoints.values()
+        ipv6 = any(endpoint.get("GlobalIPv6Address") for endpoint in settings)
+        own = bool(container.record.host_config.get("Dns"))
+        return tuple(
+            Upstream(address=server, netns_fd=netns if own or hostfiles.reachable(server, ipv6=ipv6) else None)
+            for server in servers
         )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine import predefined
 from runtime.engine.clock import new_id, now_rfc3339
 from runtime.engine.log import log
 from runtime.engine.records import NetworkRecord
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from runtime.engine.container import Container
     from runtime.engine.engine import Engine
 
-PREDEFINED = frozenset({"bridge", "host", "none", "default"})
 DEFAULT_BRIDGE = "bridge"
 MTU_OPTION = "com.docker.network.driver.mtu"
 
@@ -53,6 +53,14 @@ class Networks:
     def members(self, record: NetworkRecord) -> list[Container]:
         """Containers, running or not, with an endpoint on the network."""
         return [item for item in self.engine.containers.values() if record.name in item.record.endpoints]
+
+    def listing(self) -> list[dict[str, Any]]:
+        """All networks, the predefined ones too."""
+        return [*predefined.listing(self.engine), *map(self.inspect, self.records.values())]
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """One network, a predefined one too, by name, id or unique id prefix; raises NotFound."""
+        return predefined.find(self.engine, name) or self.inspect(self.get(name))
 
     def inspect(self, record: NetworkRecord) -> dict[str, Any]:
         """Docker's form; `Containers` are the endpoints in use at this instant."""
@@ -91,8 +99,10 @@ class Networks:
         Raises InvalidParameter or Conflict for addresses, NotSupported for a driver we do not have.
         """
         name = args["Name"]
-        if name in PREDEFINED:
-            raise Forbidden(f"network {name} is predefined")
+        if name in predefined.NAMES:
+            raise Forbidden(f"operation is not permitted on predefined {name} network")
+        if not name.strip() or "/" in name or name != name.strip():
+            raise InvalidParameter(f"invalid name: {name!r}, a network's name is not empty and has no slash in it")
         for record in self.records.values():
             if record.name == name:
                 return record, False
@@ -113,6 +123,9 @@ class Networks:
 
     async def remove(self, name: str) -> None:
         """Raises NotFound, or Forbidden while containers that run are on it."""
+        found = predefined.find(self.engine, name)
+        if found is not None or self.get(name).name in predefined.NAMES:
+            raise Forbidden(f"{name} is a pre-defined network and cannot be removed")
         record = self.get(name)
         if record.id in self._removing:
             raise NotFound(f"network {name} not found")
@@ -144,6 +157,21 @@ class Networks:
         return record
 
     # --- addresses -----------------------------------------------------------------------------------------------
+
+    def check_asked(self, record: NetworkRecord, settings: dict[str, Any]) -> None:
+        """Raises InvalidParameter for an address of the user's that no subnet of the network has."""
+        asked = settings.get("IPAMConfig") or {}
+        subnets = [ipaddress.ip_network(config["Subnet"]) for config in record.subnets]
+        for key in ("IPv4Address", "IPv6Address"):
+            text = str(asked.get(key) or "")
+            try:
+                known = not text or any(ipaddress.ip_address(text) in subnet for subnet in subnets)
+            except ValueError:
+                raise InvalidParameter(f"invalid endpoint settings: {text!r} is not an IP address") from None
+            if not known:
+                raise InvalidParameter(
+                    f"invalid endpoint settings: no configured subnet or ip-range contain the IP address {text}"
+                )
 
     def lease(self, record: NetworkRecord, container: Container) -> None:
         """Give the container's endpoint its addresses, those it had before if it had some."""

@@ -7,8 +7,10 @@ nothing to do: a plan may be repeated.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from runtime.engine import commits
+from runtime.engine.builds import build
 from runtime.engine.waits import wait_for
 from runtime.errors import NotFound, SystemFailure
 from runtime.linux import signalnames
@@ -20,6 +22,19 @@ if TYPE_CHECKING:
 
 
 Args = dict[str, Any]
+
+
+class Voice(Protocol):
+    """What an operation may say while it runs."""
+
+    def __call__(self, text: str, /) -> None:
+        """What it waits for."""
+
+    def progress(self, part: str, text: str, current: int = 0, total: int = 0) -> None:
+        """How far one of its parts is."""
+
+    def vertex(self, event: dict[str, Any], /) -> None:
+        """What a step of a build does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,13 +67,12 @@ async def connect_network(engine: Engine, args: Args, waiting: Callable[[str], N
 
 async def disconnect_network(engine: Engine, args: Args, waiting: Callable[[str], None]) -> Outcome:
     container = engine.container(args["Container"])
-    await engine.sandboxes.disconnect(container, args["Network"])
-    return Outcome()
+    return Outcome(changed=await engine.sandboxes.disconnect(container, args["Network"]))
 
 
 async def create_volume(engine: Engine, args: Args, waiting: Callable[[str], None]) -> Outcome:
-    created = engine.create_volume(args)
-    return Outcome(changed=created)
+    name, created = engine.create_volume(args)
+    return Outcome(changed=created, result={"Name": name})
 
 
 async def remove_volume(engine: Engine, args: Args, waiting: Callable[[str], None]) -> Outcome:
@@ -140,13 +154,41 @@ async def run_hook(engine: Engine, args: Args, waiting: Callable[[str], None]) -
 
 async def remove_image(engine: Engine, args: Args, waiting: Callable[[str], None]) -> Outcome:
     try:
-        engine.remove_image(args["Image"], force=bool(args.get("Force")))
-    except NotFound:
+        report = engine.remove_image(args["Image"], force=bool(args.get("Force")))
+    except NotFound as error:
+        return Outcome(changed=False, result={"Missing": error.message})
+    return Outcome(result={"Report": report})
+
+
+def _silent(*_event: Any) -> None:
+    pass
+
+
+async def push_image(engine: Engine, args: Args, voice: Voice) -> Outcome:
+    result = await engine.registry.push(args, _silent if args.get("Quiet") else voice.progress)
+    return Outcome(result=result)
+
+
+async def pull_image(engine: Engine, args: Args, voice: Voice) -> Outcome:
+    if args.get("Policy") == "missing" and engine.registry.has(args["Reference"], args.get("Platform") or ""):
         return Outcome(changed=False)
-    return Outcome()
+    result = await engine.registry.pull(args, _silent if args.get("Quiet") else voice.progress)
+    return Outcome(changed=result.pop("Changed"), result=result)
 
 
-OPERATIONS: dict[str, Callable[[Engine, Args, Callable[[str], None]], Awaitable[Outcome]]] = {
+async def commit_container(engine: Engine, args: Args, voice: Voice) -> Outcome:
+    return Outcome(result=await commits.commit(engine, args))
+
+
+async def export_files(engine: Engine, args: Args, voice: Voice) -> Outcome:
+    return Outcome(result=await commits.export(engine, args))
+
+
+async def build_image(engine: Engine, args: Args, voice: Voice) -> Outcome:
+    return Outcome(result=await build(engine, args, voice.vertex))
+
+
+OPERATIONS: dict[str, Callable[[Engine, Args, Voice], Awaitable[Outcome]]] = {
     "CreateNetwork": create_network,
     "RemoveNetwork": remove_network,
     "ConnectNetwork": connect_network,
@@ -164,4 +206,9 @@ OPERATIONS: dict[str, Callable[[Engine, Args, Callable[[str], None]], Awaitable[
     "WaitContainer": wait_container,
     "RunHook": run_hook,
     "RemoveImage": remove_image,
+    "PullImage": pull_image,
+    "PushImage": push_image,
+    "BuildImage": build_image,
+    "CommitContainer": commit_container,
+    "ExportFiles": export_files,
 }

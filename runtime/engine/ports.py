@@ -97,7 +97,7 @@ class Ports:
             self._members.pop(key, None)
             self._proxy.stop(key)
             self._firewall.publish(_published(reservation), ())
-            await self.engine.zygote.drop(key)
+            await self.engine.zygote.drop([key])
         self._refresh(key for key in keys if key not in freed)
         if keys:
             self._apply_soon()
@@ -147,7 +147,7 @@ class Ports:
         """Everything that runs is known: make the kernel agree, and let go of what nobody claims any more."""
         self._held = False
         for key in [key for key in self.engine.zygote.kept if key.startswith(KEY) and not self._table.held(key)]:
-            await self.engine.zygote.drop(key)
+            await self.engine.zygote.drop([key])
         if self._bridges:
             try:
                 self._firewall.restore()
@@ -160,7 +160,7 @@ class Ports:
         self._unwatch()
         self._proxy.close()
         for key in list(self._reservations):
-            await self.engine.zygote.drop(key)
+            await self.engine.zygote.drop([key])
         self._forget_foreign(self._bridges)
         self._firewall.remove()
 

@@ -36,6 +36,7 @@ async def restore(engine: Engine) -> None:
     containers = [engine.add_container(record) for record in records]
     await engine.zygote.connect()
     await engine.zygote.fetch_all()
+    await engine.zygote.succeed()
     engine.networks.restore()
     await engine.ports.restore()
     await asyncio.gather(*(_take_up(engine, container) for container in containers))
@@ -57,6 +58,9 @@ async def _take_up(engine: Engine, container: Container) -> None:
     if run is not None:
         try:
             await engine.sandboxes.adopt(container, run)
+        except EngineError as error:
+            log.error("container %s runs, but its sandbox could not be taken over: %s", record.name, error)
+        try:
             await container.adopt(run)
         except EngineError as error:
             log.error("container %s runs but could not be taken over whole: %s", record.name, error)
@@ -67,21 +71,30 @@ async def _take_up(engine: Engine, container: Container) -> None:
             await engine.sandboxes.adopt(container, container.run)
         except EngineError as error:
             log.warning("container %s: its sandbox could not be taken over: %s", record.name, error)
+    if record.status not in WAS_UP:
+        return
+    last = engine.read_exit_record(record)
     if record.status == "restarting":
         record.status = "running"  # its back-off is counted anew from its last exit
-        await container.note_lost(engine.read_exit_record(record) or _remembered_exit(record))
-        return
-    if record.status in WAS_UP:
-        _end_leftovers(container)
-        before = (record.restart_count, record.manually_stopped)
-        container.interrupted = record.boot_id != engine.boot_id
-        if container.interrupted:
-            # What the policy says of a boot is decided in _resume, not by the exit of a machine.
-            record.manually_stopped = True
-        await container.note_lost(engine.read_exit_record(record))
-        if container.interrupted:
-            record.restart_count, record.manually_stopped = before
-            await engine.store.write_container(record)
+        last = last or _remembered_exit(record)
+    _end_leftovers(container)
+    container.interrupted = record.boot_id != engine.boot_id
+    if container.interrupted:
+        await _note_interrupted(engine, container, last)
+    else:
+        await container.note_lost(last)
+
+
+async def _note_interrupted(engine: Engine, container: Container, last: dict[str, Any] | None) -> None:
+    """The machine went down under it: what the policy says of a boot is decided in _resume, when everything is known."""
+    record = container.record
+    before = (record.restart_count, record.manually_stopped)
+    record.manually_stopped = True
+    await container.note_lost(last)
+    record.restart_count, record.manually_stopped = before
+    if last is None:
+        record.error = "the machine went down while it ran"
+    await engine.store.write_container(record)
 
 
 async def _living_run(engine: Engine, container: Container) -> Run | None:
@@ -149,7 +162,7 @@ def _delete_stale_cgroups(engine: Engine) -> None:
 
 
 async def _resume(engine: Engine) -> None:
-    """Start after a boot what its policy wants, what it depends on first."""
+    """Start what its policy wants, what it depends on first."""
     wanted = [item for item in engine.containers.values() if _wanted_at_boot(item)]
     started: dict[str, asyncio.Task[None]] = {}
     for container in wanted:
@@ -168,6 +181,8 @@ def _wanted_at_boot(container: Container) -> bool:
         manually_stopped=record.manually_stopped,
         was_running=container.interrupted,
         exit_code=record.exit_code,
+        restart_count=record.restart_count,
+        booted=record.boot_id != container.engine.boot_id,
     )
 
 

@@ -11,6 +11,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine import logconfig
 from runtime.engine.bundle import build_bundle
 from runtime.engine.clock import now_rfc3339
 from runtime.engine.firstattach import let_attach
@@ -18,6 +19,8 @@ from runtime.engine.shimlink import ShimLink
 from runtime.errors import NotFound, SystemFailure, Unavailable, from_wire
 from runtime.linux import pidfd
 from runtime.linux.syscalls import KERNEL
+from runtime.shim import launch
+from runtime.version import VERSION
 from runtime.wire import seqpacket
 
 if TYPE_CHECKING:
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 60.0
 """Seconds for a container to be created or started; copying an image's content into a new volume may take long."""
-DEFAULT_MAX_SIZE = 100 << 20
-DEFAULT_MAX_FILE = 5
 
 
 class Run:
@@ -43,17 +44,40 @@ class Run:
         engine = container.engine
         self.cgroup = engine.cgroups.manager(f"pycompose/{engine.id}/{container.record.id}")
         self._reports: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._exited: dict[str, Any] | None = None
+        self.exited: dict[str, Any] | None = None
+        """The report of its exit, once there is one."""
         self._finished = False
 
     async def start(self) -> None:
         """Create and start; raises the EngineError of whatever failed, after which `abandon` cleans up."""
         container, engine = self.container, self.container.engine
         record = container.record
-        hold = await engine.sandboxes.acquire(container)
-        await engine.ports.claim(container)
-        bundle = await build_bundle(engine, container)
+        measure = engine.steps.measure
+        with measure("network namespace"):
+            hold = await engine.sandboxes.acquire(container)
+        with measure("ports"):
+            await engine.ports.claim(container)
+        with measure("bundle"):
+            bundle = await build_bundle(engine, container)
         _forget_exit(engine.paths.exit_record(record.id))
+        with measure("shim"):
+            await self._begin_shim(bundle, hold)
+        # While the child mounts its root file system, its network is wired from here.
+        with measure("interfaces"):
+            await engine.sandboxes.wire(container)
+        with measure("root file system"):
+            created = await self._await("created")
+        self.init_pid, self.init_start = int(created["pid"]), int(created["start_time"])
+        await let_attach(container)
+        with measure("program"):
+            self._link().go()
+            started = await self._await("started")
+        self.started_at = started.get("at") or now_rfc3339()
+
+    async def _begin_shim(self, bundle: str, hold: dict[str, int]) -> None:
+        """Ask the zygote for a shim; what becomes of the container it makes is reported on its socket."""
+        container, engine = self.container, self.container.engine
+        record = container.record
         ours, theirs = seqpacket.pair()
         try:
             self._expect("created", "started")
@@ -63,13 +87,15 @@ class Run:
                 [theirs.fileno(), *hold.values()],
                 id=record.id,
                 bundle=bundle,
-                log=log_settings(container),
+                log=logconfig.settings(
+                    container.record.host_config.get("LogConfig") or {},
+                    container.engine.paths.container_log(container.record.id),
+                ),
                 stdin=bool(record.config.get("OpenStdin")),
                 tty=bool(record.config.get("Tty")),
                 stdin_once=bool(record.config.get("StdinOnce")) and not record.config.get("Tty"),
                 exit_record=engine.paths.exit_record(record.id),
-                shim_socket=engine.paths.shim_socket(record.id),
-                attach_socket=engine.paths.attach_socket(record.id),
+                socket=engine.paths.shim_socket(record.id),
                 cgroup=self.cgroup.name,
                 hold=list(hold),
             )
@@ -77,19 +103,19 @@ class Run:
             theirs.close()
         if self.link is not None:
             self.link.pid = int(answer["shim_pid"])
-        # While the child mounts its root file system, its network is wired from here.
-        await engine.sandboxes.wire(container)
-        created = await self._await("created")
-        self.init_pid, self.init_start = int(created["pid"]), int(created["start_time"])
-        await let_attach(container)
-        self._link().go()
-        started = await self._await("started")
-        self.started_at = started.get("at") or now_rfc3339()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its shim is there to tell of its end."""
+        return self.link is not None and self.link.alive
 
     async def adopt(self, sock: socket.socket) -> dict[str, Any]:
         """Take over a shim found running; its hello tells the state of the container. Raises Unavailable."""
         self._attach(sock)
         hello = await self._link().hello()
+        if hello["version"] != VERSION:
+            engine = self.container.engine
+            self._link().guard(dict(launch.engine_command(engine.paths)), engine.zygote.pid)
         self.init_pid, self.init_start = int(hello["init_pid"]), int(hello["start_time"])
         if hello["status"] == "running":
             try:
@@ -161,7 +187,7 @@ class Run:
     def _reported(self, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "exited":
-            self._exited = message
+            self.exited = message
             self.container.post(lambda: self.container.run_ended(self, message))
             return
         if kind == "start_failed":
@@ -180,41 +206,13 @@ class Run:
         """EOF from the shim: killed, unless it told its exit before."""
         name = self.container.record.name
         self._fail(SystemFailure(f"container {name}: its shim died while it started"))
-        if self._exited is None and not self._finished:
+        if self.exited is None and not self._finished:
             self.container.post(lambda: self.container.shim_lost(self))
 
     def _fail(self, error: Exception) -> None:
         for future in self._reports.values():
             if not future.done():
                 future.set_exception(error)
-
-
-def log_settings(container: Container) -> dict[str, Any] | None:
-    """Where the shim writes the log and when it turns it over; None for the driver `none`.
-
-    Five files of 100 MB unless the container says otherwise: Docker's default grows without bound.
-    """
-    config = container.record.host_config.get("LogConfig") or {}
-    if config.get("Type") == "none":
-        return None
-    options = config.get("Config") or {}
-    return {
-        "path": container.engine.paths.container_log(container.record.id),
-        "max_size": parse_size(options["max-size"]) if "max-size" in options else DEFAULT_MAX_SIZE,
-        "max_file": int(options.get("max-file", DEFAULT_MAX_FILE if "max-size" not in options else 1)),
-    }
-
-
-def parse_size(text: str) -> int:
-    """`10m`, `1g`, `512k` or bytes; -1 for no limit. Raises SystemFailure for anything else."""
-    units = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-    lowered = text.strip().lower().removesuffix("b")
-    unit = units.get(lowered[-1:], 1)
-    digits = lowered[:-1] if lowered[-1:] in units else lowered
-    try:
-        return int(float(digits) * unit)
-    except ValueError:
-        raise SystemFailure(f"logging option max-size: {text!r} is no size") from None
 
 
 def _forget_exit(path: str) -> None:

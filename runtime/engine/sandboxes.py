@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.engine.clock import new_id
 from runtime.engine.log import log
-from runtime.errors import Conflict, EngineError, NotFound, Unavailable
+from runtime.errors import Conflict, EngineError, Forbidden, NotFound, Unavailable
 from runtime.linux.rtnetlink import RouteSocket
 from runtime.network import endpoint, naming
 
@@ -23,9 +23,15 @@ if TYPE_CHECKING:
     from runtime.engine.engine import Engine
     from runtime.engine.records import NetworkRecord
     from runtime.engine.run import Run
+    from runtime.wire.containers import EndpointSettings
 
 PARTS = ("netns", "rtnl", "dns_udp", "dns_tcp")
 KEY = "sandbox"
+HOST_IS_FIXED = "container cannot be disconnected from host network or connected to host network"
+NONE_IS_ALONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+SHARED_IS_FIXED = (
+    "container sharing network namespace with another container or host cannot be connected to any other network"
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,7 +84,7 @@ class Sandboxes:
         for index, name in enumerate(self._in_order(container)):
             network = self.engine.networks.get(name)
             if network.id not in sandbox.wired:
-                self._plug(container, sandbox, network, f"eth{index}", default=index == 0)
+                self._plug(container, sandbox, network, f"eth{index}", default=name == self._way_out(container))
         self.engine.names.update(container)
 
     async def adopt(self, container: Container, run: Run) -> None:
@@ -121,43 +127,54 @@ class Sandboxes:
 
     async def connect(self, container: Container, name: str, settings: dict[str, Any]) -> None:
         """Put a container, running or not, on one more network."""
-        network = self.engine.networks.get(name)
-        if network.name in container.record.endpoints:
-            raise Conflict(f"container {container.record.name} is on network {network.name} already")
-        container.record.endpoints[network.name] = dict(settings)  # type: ignore[assignment]
+        network = await self._to_join(container, name)
+        endpoints = container.record.endpoints
+        if network.name in endpoints:
+            raise Conflict(f"endpoint with name {container.record.name} already exists in network {network.name}")
+        self.engine.networks.check_asked(network, settings)
+        endpoints[network.name] = dict(settings)  # type: ignore[assignment]
         sandbox = self._sandboxes.get(container.record.id)
-        if sandbox is not None and container.running:
-            self.engine.networks.lease(network, container)
-            used = len(sandbox.wired)
-            self._plug(container, sandbox, network, f"eth{used}", default=not used)
+        if sandbox is not None and sandbox.route is not None and container.running:
+            try:
+                self.engine.networks.lease(network, container)
+                taken = {link.name for link in sandbox.route.links()}
+                free = next(name for number in range(len(taken) + 1) if (name := f"eth{number}") not in taken)
+                self._plug(container, sandbox, network, free, default=False)
+                self._reroute(container, sandbox)
+            except EngineError:
+                self.engine.networks.release(network.name, container)
+                await self._take_off(sandbox, network, endpoints.pop(network.name))
+                raise
             self.engine.names.update(container)
             await self.engine.ports.publish(container)
         await self.engine.store.write_container(container.record)
         self.engine.events.publish("network", "connect", network.id, network.name, {"container": container.record.id})
 
-    async def disconnect(self, container: Container, name: str) -> None:
-        """Take a container off a network; one that is not on it counts as done."""
+    async def disconnect(self, container: Container, name: str) -> bool:
+        """Take a container off a network; False if it is not on it. Raises Forbidden for the host's network."""
+        if name == "host" and container.record.host_config.get("NetworkMode") == "host":
+            raise Forbidden(HOST_IS_FIXED)
         try:
             network = self.engine.networks.get(name)
         except NotFound:
-            container.record.endpoints.pop(name, None)
-            return
+            return container.record.endpoints.pop(name, None) is not None
         settings = container.record.endpoints.get(network.name)
         if settings is None:
-            return
+            return False
         self.engine.networks.release(network.name, container)
         container.record.endpoints.pop(network.name)
         sandbox = self._sandboxes.get(container.record.id)
         if sandbox is not None and network.id in sandbox.wired:
-            sandbox.wired.discard(network.id)
-            interface = naming.host_interface_name(self.engine.id, settings["EndpointID"])
-            # The kernel waits for a grace period: not on the loop.
-            await asyncio.get_running_loop().run_in_executor(None, _unplug, interface)
+            await self._take_off(sandbox, network, settings)
+            self._reroute(container, sandbox)
             self.engine.names.update(container)
+            if container.running:
+                await self.engine.ports.publish(container)
         await self.engine.store.write_container(container.record)
         self.engine.events.publish(
             "network", "disconnect", network.id, network.name, {"container": container.record.id}
         )
+        return True
 
     def names_changed(self, container: Container) -> None:
         """The container was renamed."""
@@ -171,12 +188,17 @@ class Sandboxes:
             return None
         return sandbox.fds["dns_udp"], sandbox.fds["dns_tcp"]
 
+    def namespace(self, container_id: str) -> int | None:
+        """The descriptor of a sandbox's network namespace, if there is one."""
+        sandbox = self._sandboxes.get(container_id)
+        return None if sandbox is None else sandbox.fds.get("netns")
+
     async def drop_unused(self) -> None:
         """Descriptors that an earlier engine stored for what is gone now."""
-        for key in list(self.engine.zygote.kept):
-            kind, _, rest = key.partition(":")
-            if kind == KEY and rest.partition(":")[0] not in self._sandboxes:
-                await self.engine.zygote.drop(key)
+        parts = [(key, *key.split(":")) for key in self.engine.zygote.kept if key.startswith(f"{KEY}:")]
+        unused = [key for key, _, owner, _ in parts if owner not in self._sandboxes]
+        if unused:
+            await self.engine.zygote.drop(unused)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -218,6 +240,33 @@ class Sandboxes:
         endpoints = container.record.endpoints
         return sorted(endpoints, key=lambda name: -int(endpoints[name].get("GwPriority") or 0))
 
+    def _way_out(self, container: Container) -> str:
+        """The network whose gateway is the default route, empty if there is none: internal ones lead nowhere."""
+        networks = self.engine.networks
+        return next((name for name in self._in_order(container) if not networks.get(name).internal), "")
+
+    def _reroute(self, container: Container, sandbox: Sandbox) -> None:
+        """Have the default route lead through the network that it should, after one came or went."""
+        settings = container.record.endpoints.get(self._way_out(container))
+        if settings is None or sandbox.route is None:
+            return
+        gateways = tuple(str(gateway) for key in ("Gateway", "IPv6Gateway") if (gateway := settings.get(key)))
+        index = next((each.index for each in sandbox.route.addresses() if each.address == settings["IPAddress"]), 0)
+        interface = next((link.name for link in sandbox.route.links() if link.index == index), "")
+        if gateways and interface:
+            endpoint.set_gateways(sandbox.route, interface, gateways)
+
+    async def _to_join(self, container: Container, name: str) -> NetworkRecord:
+        """The network a container is to be put on; Forbidden where it has none of its own. Raises NotFound."""
+        mode = container.record.host_config.get("NetworkMode") or "default"
+        if "host" in (mode, name):
+            raise Forbidden(HOST_IS_FIXED)
+        if "none" in (mode, name):
+            raise Forbidden(NONE_IS_ALONE)
+        if mode.startswith("container:"):
+            raise Forbidden(SHARED_IS_FIXED)
+        return await self.engine.networks.default_bridge() if name == "bridge" else self.engine.networks.get(name)
+
     def _has(self, name: str) -> bool:
         try:
             self.engine.networks.get(name)
@@ -226,16 +275,13 @@ class Sandboxes:
         return True
 
     async def _make(self, owner: Container) -> Sandbox:
-        dns = bool(owner.record.endpoints)
-        _, fds = await self.engine.zygote.request("sandbox", dns=dns)
-        return await self._keep(owner, dict(zip(PARTS, fds, strict=False)))
+        keys = [f"{KEY}:{owner.record.id}:{part}" for part in PARTS]
+        fds = await self.engine.zygote.sandbox(keys, dns=bool(owner.record.endpoints))
+        return self._open(owner, dict(zip(PARTS, fds, strict=False)))
 
-    async def _keep(self, owner: Container, fds: dict[str, int]) -> Sandbox:
+    def _open(self, owner: Container, fds: dict[str, int]) -> Sandbox:
         sandbox = Sandbox(owner=owner.record.id, fds=fds, route=RouteSocket(os.dup(fds["rtnl"])))
         self._sandboxes[owner.record.id] = sandbox
-        await asyncio.gather(
-            *(self.engine.zygote.keep(f"{KEY}:{owner.record.id}:{part}", fd) for part, fd in fds.items())
-        )
         return sandbox
 
     async def _recover(self, container: Container, run: Run) -> Sandbox | None:
@@ -243,9 +289,7 @@ class Sandboxes:
         prefix = f"{KEY}:{container.record.id}:"
         fds = {part: kept[prefix + part] for part in PARTS if prefix + part in kept}
         if "rtnl" in fds:
-            sandbox = Sandbox(owner=container.record.id, fds=fds, route=RouteSocket(os.dup(fds["rtnl"])))
-            self._sandboxes[container.record.id] = sandbox
-            return sandbox
+            return self._open(container, fds)
         return await self._rebuild(container, run)
 
     async def _rebuild(self, container: Container, run: Run) -> Sandbox | None:
@@ -263,7 +307,10 @@ class Sandboxes:
         _, fds = await self.engine.zygote.request("sandbox", [held["netns"]], dns="dns_udp" not in held)
         made = dict(zip(PARTS, fds, strict=False))
         os.close(made.pop("netns"))
-        return await self._keep(container, {**made, **held})
+        sandbox = self._open(container, {**made, **held})
+        for part, fd in sandbox.fds.items():
+            await self.engine.zygote.keep(f"{KEY}:{container.record.id}:{part}", fd)
+        return sandbox
 
     def _plug(
         self, container: Container, sandbox: Sandbox, network: NetworkRecord, interface: str, *, default: bool
@@ -296,6 +343,15 @@ class Sandboxes:
         )
         sandbox.wired.add(network.id)
 
+    async def _take_off(self, sandbox: Sandbox, network: NetworkRecord, settings: EndpointSettings) -> None:
+        """Unplug a network from a sandbox that lives on; one that is not plugged in counts as done."""
+        if network.id not in sandbox.wired:
+            return
+        sandbox.wired.discard(network.id)
+        interface = naming.host_interface_name(self.engine.id, settings["EndpointID"])
+        # The kernel waits for a grace period: not on the loop.
+        await asyncio.get_running_loop().run_in_executor(None, _unplug, interface)
+
     async def _close(self, sandbox: Sandbox) -> None:
         """The last descriptors go; the kernel takes namespace and interfaces down behind them."""
         self._sandboxes.pop(sandbox.owner, None)
@@ -303,11 +359,10 @@ class Sandboxes:
         self._opening.pop(sandbox.owner, None)
         if sandbox.route is not None:
             sandbox.route.close()
-        for part in sandbox.fds:
-            try:
-                await self.engine.zygote.drop(f"{KEY}:{sandbox.owner}:{part}")
-            except EngineError as error:
-                log.error("sandbox %s: %s", sandbox.owner[:12], error)
+        try:
+            await self.engine.zygote.drop([f"{KEY}:{sandbox.owner}:{part}" for part in sandbox.fds])
+        except EngineError as error:
+            log.error("sandbox %s: %s", sandbox.owner[:12], error)
 
 
 def _unplug(interface: str) -> None:

@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.engine.channel import Channel
 from runtime.errors import Unavailable
 from runtime.version import PROTOCOL, VERSION
+from runtime.wire import seqpacket, unixsocket
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
 REPORTS = frozenset({"created", "started", "start_failed", "exited"})
+
+
+def client_stream(shim_socket: str) -> socket.socket:
+    """A non-blocking stream to a shim for one client: its first frame says what it wants. Raises OSError."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with theirs:
+        try:
+            with unixsocket.connect(shim_socket, socket.SOCK_SEQPACKET) as peer:
+                seqpacket.send(peer, {"type": "client"}, [theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise
+    ours.setblocking(False)
+    return ours
 
 
 class ProbeSink(Protocol):
@@ -87,6 +102,10 @@ class ShimLink:
         """The run is over and its exit noted: the shim may go."""
         if self.alive:
             self._send({"type": "release"})
+
+    def guard(self, engine: dict[str, Any], zygote: int) -> None:
+        """Tell a shim of another version how to bring this engine back, and which zygote does so first."""
+        self._send({"type": "guard", "engine": engine, "zygote": zygote})
 
     def bye(self) -> None:
         """This engine leaves; the shim shall not start another."""

@@ -14,7 +14,7 @@ from runtime.engine.log import log
 from runtime.errors import SystemFailure, from_wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from runtime.paths import Paths
 
@@ -32,17 +32,21 @@ class Workers:
         self._sweeping: asyncio.Task[None] | None = None
         self._sweep_again = False
 
-    async def run(self, job: str, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """The events of a job, the last of status `finished`; raises the EngineError that the job failed with."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "runtime.worker",
-            job,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LINE_LIMIT,
-        )
+    async def run(
+        self,
+        job: str,
+        request: dict[str, Any],
+        fds: tuple[int, ...] = (),
+        *,
+        grace: float = 0.0,
+        process: asyncio.subprocess.Process | None = None,
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The events of a job, the last of status `finished`; raises the EngineError that the job failed with.
+
+        `fds`: descriptors that the worker gets under the same numbers. Closing the generator kills the worker,
+        with `grace` only after it had so many seconds to end on SIGTERM. `process`: one that `start` made before.
+        """
+        process = process or await self.start(job, fds)
         self._running.add(process)
         try:
             if process.stdin is None or process.stdout is None:
@@ -59,12 +63,22 @@ class Workers:
             raise SystemFailure(f"worker {job} ended without a result (exit code {await process.wait()})")
         finally:
             if process.returncode is None:
-                try:
-                    process.kill()
-                except ProcessLookupError:
-                    pass
+                await _end(process, grace)
             await process.wait()
             self._running.discard(process)
+
+    async def start(self, job: str, fds: tuple[int, ...] = ()) -> asyncio.subprocess.Process:
+        """A worker that waits for its request, which is to be given to `run`; it ends when its standard input does."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "runtime.worker",
+            job,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_LIMIT,
+            pass_fds=fds,
+        )
 
     def sweep(self) -> None:
         """Have the trash deleted soon, by one worker for all that fell in meanwhile."""
@@ -86,3 +100,16 @@ class Workers:
                     pass
             except SystemFailure as error:
                 log.warning("removed containers could not be deleted from disk: %s", error)
+
+
+async def _end(process: asyncio.subprocess.Process, grace: float) -> None:
+    try:
+        if grace:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), grace)
+        else:
+            process.kill()
+    except TimeoutError:
+        process.kill()
+    except ProcessLookupError:
+        pass

@@ -1,7 +1,8 @@
 """The engine's side of the zygote: requests in order, answers in order, a dead zygote replaced.
 
 The zygote answers one request after the other, so futures wait in a queue. Descriptors that must outlive the engine
-are stored with it; the engine keeps duplicates and stores them again when the zygote had to be replaced.
+are stored with it; the engine keeps duplicates and stores them again when the zygote had to be replaced. One of another
+version is replaced too: shims are to be of the engine's own version, and a dead engine to come back as it was.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.engine.channel import Channel
 from runtime.engine.log import log
-from runtime.errors import SystemFailure, Unavailable, from_wire
+from runtime.errors import EngineError, SystemFailure, Unavailable, from_wire
 from runtime.shim import launch
 from runtime.version import PROTOCOL, VERSION
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
 
     from runtime.paths import Paths
@@ -33,6 +35,9 @@ class Zygote:
     def __init__(self, paths: Paths, on_replaced: Callable[[], None]) -> None:
         self.paths = paths
         self.pid = 0
+        self.version = ""
+        self.bundles = -1
+        """The directory with the OCI bundles, which only the zygote and what it forks see at its path."""
         self.kept: dict[str, int] = {}
         """Descriptors in the store, by key: our duplicates."""
         self._on_replaced = on_replaced
@@ -48,11 +53,36 @@ class Zygote:
             sock = launch.connect(self.paths)
         except Unavailable:
             sock, self._child = launch.start(self.paths)
+        await self._greet(sock)
+
+    async def succeed(self) -> None:
+        """Put a zygote of this version in the place of another one, which stays as the parent of the shims it has.
+
+        To be called after `fetch_all`, before anything is asked for that shims depend on.
+        """
+        if self.version == VERSION:
+            return
+        old, older = self._channel, self.pid
+        await self.request("retire")
+        self._channel = None
+        if old is not None:
+            old.close()
+        sock, self._child = launch.start(self.paths)
+        await self._greet(sock)
+        log.info("zygote %d took over from %d, which was of another version", self.pid, older)
+        for key, fd in list(self.kept.items()):
+            await self.request("store", [fd], key=key)
+
+    async def _greet(self, sock: socket.socket) -> None:
         self._channel = Channel(sock, self._answered, self._lost)
         hello, _ = await self.request("hello", version=VERSION, protocol=PROTOCOL)
-        self.pid = int(hello["pid"])
-        if hello["protocol"] != PROTOCOL:
-            raise Unavailable(f"zygote {self.pid} speaks protocol {hello['protocol']}, this engine {PROTOCOL}")
+        self.pid, self.version = int(hello["pid"]), str(hello["version"])
+        if self.version != VERSION:
+            return  # to be succeeded: it makes no more containers
+        _, fds = await self.request("bundles")
+        if self.bundles >= 0:
+            os.close(self.bundles)
+        self.bundles = fds[0]
 
     async def request(self, kind: str, fds: Sequence[int] = (), **fields: Any) -> Answer:
         """Send a request and wait for its answer; the caller owns the descriptors in it.
@@ -81,13 +111,20 @@ class Zygote:
         self.kept[key] = fd
         await self.request("store", [fd], key=key)
 
-    async def drop(self, key: str) -> None:
-        """Forget a stored descriptor and close the engine's copy."""
-        fd = self.kept.pop(key, None)
-        if fd is not None:
-            os.close(fd)
+    async def sandbox(self, keys: Sequence[str], *, dns: bool) -> list[int]:
+        """A new network namespace's descriptors, stored under `keys` in their order; the engine's copies are `kept`."""
+        _, fds = await self.request("sandbox", dns=dns, keys=list(keys))
+        self.kept.update(zip(keys, fds, strict=False))
+        return fds
+
+    async def drop(self, keys: Sequence[str]) -> None:
+        """Forget stored descriptors and close the engine's copies."""
+        for key in keys:
+            fd = self.kept.pop(key, None)
+            if fd is not None:
+                os.close(fd)
         try:
-            await self.request("drop", key=key)
+            await self.request("drop", keys=list(keys))
         except Unavailable:
             return  # a replaced zygote never had it
 
@@ -106,6 +143,13 @@ class Zygote:
             await self.request("bye")
         except (TimeoutError, Unavailable):
             return
+
+    async def hand_over(self) -> None:
+        """Another engine is on its way: this one is not to be brought back meanwhile."""
+        try:
+            await self.request("handover")
+        except (TimeoutError, EngineError) as error:
+            log.warning("zygote %d was not told of the handover: %s", self.pid, error)
 
     def leave(self) -> None:
         """Stop minding the zygote; it goes on."""

@@ -28,5 +28,5 @@ def number(name: str) -> int:
         found = signal.SIGRTMIN + int(up) if up else signal.SIGRTMAX - int(down)
         found = found if found >= signal.SIGRTMIN else -1
     if not 0 <= found <= signal.SIGRTMAX:
-        raise InvalidParameter(f"signal {name[:20]}: unknown")
+        raise InvalidParameter(f"invalid signal: {name[:20]}")
     return found

@@ -52,6 +52,15 @@ def forget_bridges(nft: Nft, chains: Sequence[BaseChain | Chain], bridges: Colle
             nft.run("\n".join(f"delete rule {family} {_TABLE} {_CHAIN} handle {handle}" for handle in handles))
 
 
+def accepted_bridges(nft: Nft, chains: Sequence[BaseChain | Chain]) -> set[str]:
+    """The interfaces that have an exception in Docker's chain, whoever made it."""
+    return {
+        name
+        for family in _docker_families(chains, blocking=False)
+        for _, name, _ in _ACCEPT.findall(nft.run(f"list chain {family} {_TABLE} {_CHAIN}"))
+    }
+
+
 def culprits(chains: Sequence[BaseChain | Chain]) -> list[str]:
     """The foreign chains whose policy drops forwarded packets and that we have no way to ask for an exception.
 

@@ -67,6 +67,12 @@ def split_extra_host(entry: str) -> tuple[str, str]:
     return host, address
 
 
+def check_nameserver(address: str) -> None:
+    """Raises InvalidParameter for what is no IP address."""
+    if not _is_address(address):
+        raise InvalidParameter(f"bad nameserver address {address}: not an IP address")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResolverConfig:
     """What a resolv.conf says."""
@@ -127,6 +133,12 @@ def resolv_conf(config: ResolverConfig, *, embedded: bool) -> str:
 def ndots_set(config: ResolverConfig) -> bool:
     """Whether somebody chose ndots: the resolver then leaves names without a dot to the search list."""
     return any(option.startswith("ndots:") and option != "ndots:0" for option in config.options)
+
+
+def reachable(server: str, *, ipv6: bool) -> bool:
+    """Whether a container can reach a name server of the host's: no loopback, no link-local, IPv6 only with IPv6."""
+    address = ipaddress.ip_address(server.partition("%")[0])
+    return not (address.is_loopback or "%" in server or (address.version == 6 and not ipv6))
 
 
 def _is_address(text: str) -> bool:

@@ -16,6 +16,7 @@ from runtime.linux import constants as c
 from runtime.linux import saferesolve
 from runtime.oci import lookpath, users
 from runtime.oci.messages import NOT_EXECUTABLE, NOT_FOUND, ExecError
+from runtime.oci.process import UNLIMITED
 
 if TYPE_CHECKING:
     from runtime.linux.syscalls import Kernel
@@ -121,7 +122,8 @@ def _apply_limits(kernel: Kernel, process: Process) -> None:
         try:
             kernel.prlimit(0, number, soft, hard)
         except SyscallError as error:
-            raise SystemFailure(f"rlimit {name} {soft}:{hard}: {os.strerror(error.errno).lower()}") from error
+            shown = ":".join("unlimited" if value == UNLIMITED else str(value) for value in (soft, hard))
+            raise SystemFailure(f"rlimit {name} {shown}: {os.strerror(error.errno).lower()}") from error
     if process.scheduler:
         kernel.sched_setattr(process.scheduler)
     if process.io_priority is not None:

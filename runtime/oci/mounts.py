@@ -94,9 +94,12 @@ class CopyUp:
 
 
 class Bind:
-    """A host path in the container. A directory or file as the source is; `subpath` is resolved inside the source."""
+    """A host path in the container. A directory or file as the source is; `subpath` is resolved inside the source.
 
-    __slots__ = ("destination", "mappings", "options", "source", "subpath", "tree", "userns")
+    With `namespace`, the file of a mount namespace, the source is a path in there: another container's /dev/shm.
+    """
+
+    __slots__ = ("destination", "mappings", "namespace", "options", "source", "subpath", "tree", "userns")
 
     def __init__(
         self,
@@ -106,12 +109,14 @@ class Bind:
         *,
         subpath: str = "",
         mappings: tuple[idmap.Map, idmap.Map] | None = None,
+        namespace: str = "",
     ) -> None:
         self.source = source
         self.destination = destination
         self.options = options
         self.subpath = subpath
         self.mappings = mappings
+        self.namespace = namespace
         self.userns = -1
         self.tree = -1
 
@@ -144,6 +149,9 @@ class Bind:
     def open_source(self, kernel: Kernel) -> None:
         """Hold a detached copy of the source."""
         flags = _TREE if self.options.bind & c.MS_REC else _CLONE
+        if self.namespace:
+            self.tree = _open_elsewhere(kernel, self.namespace, self.source, flags)
+            return
         if not self.subpath:
             self.tree = kernel.open_tree(c.AT_FDCWD, self.source, flags)
             return
@@ -293,6 +301,25 @@ def open_target(context: Context, destination: str, *, directory: bool, plain: b
     elif not directory and stat.S_ISDIR(os.fstat(fd).st_mode):
         raise InvalidParameter(f"mount {destination}: is a directory in the image, the source is a file")
     return fd
+
+
+def _open_elsewhere(kernel: Kernel, namespace: str, source: str, flags: int) -> int:
+    """A detached copy of what is mounted in another mount namespace: the kernel copies only from the caller's own.
+
+    Entering one moves root and directory into it. Only the single-threaded child may, before it has a root of its own.
+    """
+    home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    there = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    kernel.setns(there, c.CLONE_NEWNS)
+    try:
+        return kernel.open_tree(c.AT_FDCWD, source, flags)
+    finally:
+        kernel.setns(home, c.CLONE_NEWNS)
+        os.fchdir(root)
+        os.chroot(".")
+        for fd in (home, root, there):
+            os.close(fd)
 
 
 def _attach_clone(kernel: Kernel, source: str, target: int, wanted: int, name: str = "") -> None:

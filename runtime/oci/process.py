@@ -42,7 +42,8 @@ _SCHEDULER_FLAGS: Final = {
 _IO_CLASSES: Final = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
 _MAX_ID: Final = 2**32 - 2
 """What follows is -1 to the kernel, "no change": the process would stay root."""
-_UNLIMITED: Final = 2**64 - 1
+UNLIMITED: Final = 2**64 - 1
+"""RLIM_INFINITY."""
 _last_capability = -1
 
 
@@ -171,7 +172,7 @@ def _rlimit(entry: dict[str, Any]) -> tuple[str, int, int, int]:
     if name not in _RLIMITS:
         raise InvalidParameter(f"rlimit {name}: unknown")
     soft, hard = (int(entry.get(key, 0)) for key in ("soft", "hard"))
-    soft, hard = (value if 0 <= value < _UNLIMITED else _UNLIMITED for value in (soft, hard))
+    soft, hard = (value if 0 <= value < UNLIMITED else UNLIMITED for value in (soft, hard))
     if soft > hard:
         raise InvalidParameter(f"rlimit {name}: soft {soft} is above hard {hard}")
     return name, _RLIMITS[name], soft, hard

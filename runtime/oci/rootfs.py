@@ -92,6 +92,21 @@ def build(
     return steps
 
 
+def build_at_rest(spec: dict[str, Any], root: str) -> list[Step]:
+    """The steps for the files of a container that does not run: its root, and what is bound into it.
+
+    Of `spec` the keys x-rootfs, root and mounts count. Raises InvalidParameter.
+    """
+    steps: list[Step] = [rootmount.Propagation(c.MS_SLAVE | c.MS_REC), *_root(spec, root)]
+    for entry in spec.get("mounts") or ():
+        options = mountopts.parse(list(entry.get("options") or ()))
+        if options.bind or entry.get("type") == "bind":
+            steps += _bind(entry, _destination(entry), options)
+    if (spec.get("root") or {}).get("readonly"):
+        steps.append(rootmount.ReadOnlyRoot())
+    return steps
+
+
 def console_size(process: dict[str, Any]) -> tuple[int, int] | None:
     """(rows, columns) of the process's terminal, None where the spec is silent."""
     size = process.get("consoleSize") or {}
@@ -145,7 +160,8 @@ def _bind(entry: dict[str, Any], destination: str, options: mountopts.MountOptio
         gids = idmap.parse(entry.get("gidMappings"), f"mount {destination}")
         mappings = (uids, gids)
     subpath = str(entry.get("x-subpath") or "")
-    bind = mounts.Bind(source, destination, options, subpath=subpath, mappings=mappings)
+    namespace = str(entry.get("x-mount-namespace") or "")
+    bind = mounts.Bind(source, destination, options, subpath=subpath, mappings=mappings, namespace=namespace)
     return [mounts.CopyUp(source, destination), bind] if entry.get("x-copy-up") else [bind]
 
 

@@ -28,8 +28,11 @@ class SecurityOptions(NamedTuple):
     writable_cgroups: bool = False
 
 
-def parse(options: Sequence[str]) -> SecurityOptions:
-    """Read `name`, `name=value` and the older `name:value`; InvalidParameter for anything unknown."""
+def parse(options: Sequence[str], *, apparmor: bool = True) -> SecurityOptions:
+    """Read `name`, `name=value` and the older `name:value`; InvalidParameter for anything unknown.
+
+    `apparmor` is whether the machine has it: the kernel takes a profile, `unconfined` too, only then.
+    """
     found = SecurityOptions()
     for option in options:
         if option == "no-new-privileges":
@@ -44,7 +47,7 @@ def parse(options: Sequence[str]) -> SecurityOptions:
         if not separator:
             raise InvalidParameter(f'invalid security option: "{option}"')
         found = _apply(found, option, name, value)
-    return found
+    return found if apparmor else found._replace(apparmor="")
 
 
 def _apply(found: SecurityOptions, option: str, name: str, value: str) -> SecurityOptions:

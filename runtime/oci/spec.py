@@ -65,13 +65,15 @@ class SpecFacts(NamedTuple):
     namespace_paths: Mapping[str, str] = {}
     """`ipc` and `pid` of the containers that are joined."""
     shm_source: str = ""
-    """/dev/shm of the container whose IPC namespace is joined."""
+    """The mount namespace file of the container whose IPC namespace is joined: its /dev/shm is bound."""
     devices: Mapping[str, list[dict[str, Any]]] = {}
     """From hostdevices.gather."""
     block_devices: Mapping[str, tuple[int, int]] = {}
     """From hostdevices.block_numbers."""
     masked_paths: tuple[str, ...] = ()
     """Further paths to hide on this machine: per-CPU thermal counters."""
+    apparmor: bool = True
+    """Whether the machine has AppArmor; profiles mean nothing without it."""
     init: bool = False
     """Whether containers that do not say get a reaping pid 1."""
 
@@ -86,6 +88,7 @@ def facts_of(host: HostFacts, **changes: Any) -> SpecFacts:
         cpuset=host.cpus,
         mems=host.memory_nodes,
         masked_paths=host.masked_paths,
+        apparmor=host.apparmor,
     )
     return facts._replace(**changes)
 
@@ -95,7 +98,7 @@ def generate(container: ContainerInput, image_config: Mapping[str, Any], facts: 
     host = container.host_config
     if (host.get("Runtime") or "") not in _RUNTIMES:
         raise InvalidParameter(f"unknown or invalid runtime name: {host['Runtime']}")
-    security = securityopt.parse(host.get("SecurityOpt") or ())
+    security = securityopt.parse(host.get("SecurityOpt") or (), apparmor=facts.apparmor)
     hostname = _hostname(container, facts)
     process = spec_process.process(
         container.config,
@@ -170,7 +173,8 @@ def _linux(
     linux: dict[str, Any] = {
         "namespaces": entries,
         "devices": devices,
-        "resources": {"devices": rules, **limits},
+        # Who may manage cgroups has one of its own wherever it could, or it would manage the host's.
+        "resources": {"devices": rules, **limits, **({"x-all-hierarchies": True} if host.get("Privileged") else {})},
         "sysctl": _sysctls(host, facts, entries),
         "rootfsPropagation": spec_mounts.propagation(mounts),
         "maskedPaths": _paths(host, host.get("MaskedPaths"), security, (*defaults.MASKED_PATHS, *facts.masked_paths)),
@@ -204,9 +208,9 @@ def _sysctls(host: HostConfig, facts: SpecFacts, entries: list[dict[str, Any]]) 
 def _devices(host: HostConfig, facts: SpecFacts) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     if host.get("DeviceRequests"):
         request = host["DeviceRequests"][0]
+        groups = [f"[{' '.join(group)}]" for group in request.get("Capabilities") or ()]
         raise InvalidParameter(
-            f'could not select device driver "{request.get("Driver") or ""}" with capabilities: '
-            f"{request.get('Capabilities') or []}"
+            f'could not select device driver "{request.get("Driver") or ""}" with capabilities: [{" ".join(groups)}]'
         )
     privileged = bool(host.get("Privileged"))
     devices: list[dict[str, Any]] = list(facts.devices.get("/dev") or ()) if privileged else []

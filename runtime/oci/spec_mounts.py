@@ -75,7 +75,7 @@ def tmpfs_options(text: str) -> list[str]:
         elif option in _PROPAGATION:
             chosen["propagation"] = option
         else:
-            raise InvalidParameter(f'invalid tmpfs option ["{key}" "{option}"]')
+            raise InvalidParameter(f'invalid tmpfs option "{key}"')
     return list(chosen.values())
 
 
@@ -134,12 +134,13 @@ def _adapted(entry: dict[str, Any], host: HostConfig, shm_source: str, *, writab
 
 def _shm(entry: dict[str, Any], host: HostConfig, source: str) -> dict[str, Any]:
     if is_host(host, "ipc") or source:
-        return {
+        bind = {
             "destination": entry["destination"],
             "type": "bind",
-            "source": source or "/dev/shm",
+            "source": "/dev/shm",
             "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"],
         }
+        return {**bind, "x-mount-namespace": source} if source else bind
     size = host.get("ShmSize") or defaults.SHM_SIZE
     if size < 0:
         raise InvalidParameter("SHM size can not be less than 0")

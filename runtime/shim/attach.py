@@ -1,4 +1,4 @@
-"""The attach socket: a connection's first frame says what it wants: the container's stdio, a process, to unpack files."""
+"""Streams of clients, passed on by the engine: a stream's first frame says what it wants: the container's stdio, a process, to unpack files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import EngineError, InvalidParameter, SystemFailure
 from runtime.shim.connection import Connection
-from runtime.shim.loop import READ
 from runtime.wire import frames
 
 if TYPE_CHECKING:
@@ -23,29 +22,24 @@ START_SECONDS = 10.0
 class AttachServer:
     """The handlers (client, request) take the connection over; they may raise EngineError, OSError."""
 
-    __slots__ = ("_clients", "_loop", "_on_archive", "_on_attach", "_on_exec", "_server", "_waiting")
+    __slots__ = ("_clients", "_loop", "_on_archive", "_on_attach", "_on_exec", "_waiting")
 
     def __init__(
         self,
         loop: Loop,
-        server: socket.socket,
         on_attach: Callable[[Connection, dict[str, Any]], None],
         on_exec: Callable[[Connection, dict[str, Any]], None],
         on_archive: Callable[[Connection, dict[str, Any]], None],
     ) -> None:
-        """`server` listens."""
         self._loop = loop
         self._on_attach = on_attach
         self._on_exec = on_exec
         self._on_archive = on_archive
         self._waiting: set[Connection] = set()
         self._clients: list[Connection] = []
-        self._server = server
-        loop.watch(server.fileno(), READ, self.accept)
 
-    def accept(self, events: int) -> None:
-        """A client waits."""
-        sock, _ = self._server.accept()
+    def serve(self, sock: socket.socket) -> None:
+        """Take a client's stream over."""
         client = Connection(self._loop, sock)
         self._clients = [known for known in self._clients if not known.closed]
         self._clients.append(client)
@@ -58,6 +52,11 @@ class AttachServer:
     def backlog(self) -> int:
         """Bytes that clients have not taken yet."""
         return sum(client.size for client in self._clients)
+
+    @property
+    def parting(self) -> bool:
+        """Whether a client has been sent the end of its stream and has not closed its side yet."""
+        return any(not client.closed for client in self._clients)
 
     def _expire(self, client: Connection) -> None:
         if client in self._waiting:

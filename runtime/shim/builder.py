@@ -30,12 +30,12 @@ HELD = "held:"
 class Built:
     """What the builder leaves to the shim, which owns the descriptors; `failure` is set where no container came of it."""
 
-    __slots__ = ("attach_socket", "ends", "failure", "marks", "pid", "pidfd", "shim_socket", "start_time", "sync")
+    __slots__ = ("ends", "failure", "mark", "pid", "pidfd", "socket", "start_time", "sync")
 
     def __init__(self) -> None:
-        self.shim_socket = -1
-        self.attach_socket = -1
-        self.marks: dict[str, list[int]] = {}
+        self.socket = -1
+        self.mark: list[int] = []
+        """What tells our socket's file from another run's."""
         self.pid = 0
         self.start_time = 0
         self.pidfd = -1
@@ -73,7 +73,7 @@ def build(
     """
     message, fds = errand.run(lambda: _build(kernel, layout, request, control=control, held=held, make=make))
     built = Built()
-    built.marks = message.get("marks", {})
+    built.mark = message.get("mark", [])
     for name, fd in zip(message["fds"], fds, strict=True):
         if name in _ENDS:
             built.ends[_ENDS[name]] = fd
@@ -112,18 +112,18 @@ def _build(
     make: Callable[[Kernel, Layout, dict[str, Any], dict[str, int]], Made],
 ) -> errand.Outcome:
     fds: dict[str, int] = {}
-    marks: dict[str, list[int]] = {}
+    mark: list[int] = []
     try:
         exitrecord.remove(request["exit_record"])
-        fds, marks = rendezvous.bind(request)
+        fds["socket"], mark = rendezvous.bind(request["socket"])
         made = make(kernel, layout, request, held)
         start_time = procfs.start_time(made.pid)
         _announce(control, made, start_time)
     except Exception as error:  # whatever it was, the shim lives on to tell the engine
-        return {"fds": list(fds), "marks": marks, **errand.failure(error)}, list(fds.values())
+        return {"fds": list(fds), "mark": mark, **errand.failure(error)}, list(fds.values())
     ends = {"stdin": made.ends.stdin, "stdout": made.ends.stdout, "stderr": made.ends.stderr}
     fds |= {"pidfd": made.pidfd, "sync": made.sync} | {name: fd for name, fd in ends.items() if fd is not None}
-    return {"pid": made.pid, "start_time": start_time, "fds": list(fds), "marks": marks}, list(fds.values())
+    return {"pid": made.pid, "start_time": start_time, "fds": list(fds), "mark": mark}, list(fds.values())
 
 
 def _announce(control: int, made: Made, start_time: int) -> None:

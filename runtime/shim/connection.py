@@ -6,6 +6,7 @@ Non-blocking throughout: what the client does not take now waits here, and whoev
 from __future__ import annotations
 
 import json
+from _socket import SHUT_WR
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -93,14 +94,29 @@ class Connection:
         self.send(kind, json.dumps(value, separators=(",", ":")).encode())
 
     def finish(self, kind: int | None = None, value: dict[str, Any] | None = None) -> None:
-        """Send a last frame if given and close when all is taken; on_close is not called."""
+        """Send a last frame if given, and the end of the stream when all is taken; on_close is not called.
+
+        Closed is the socket only after the client's end: what it still sends would meet a closed socket, and the error
+        of that makes readers lose what they have not read yet.
+        """
         if kind is not None:
             self.send_json(kind, value or {})
         self.on_close = self.on_drain = _ignore
         self.on_frame = _ignore_frame
         self._finishing = True
+        self._paused = False
         if not self._backlog:
+            self._end()
+
+    def _end(self) -> None:
+        if self._sock is None:
+            return
+        try:
+            self._sock.shutdown(SHUT_WR)
+        except OSError:
             self.close()
+            return
+        self._interest()
 
     def pause(self) -> None:
         """Read no more frames until resume(); hang-ups are noticed later."""
@@ -156,7 +172,7 @@ class Connection:
             else:
                 self._backlog[0] = head[sent:]
         if self._finishing and not self._backlog:
-            self.close()
+            self._end()
             return
         self._interest()
         if self.size < LOW:
@@ -173,6 +189,8 @@ class Connection:
             data = b""
         if not data:
             self.close()
+            return
+        if self._finishing:
             return
         try:
             received = self._decoder.feed(data)

@@ -1,4 +1,4 @@
-"""The engine's side of a shim: one control peer at a time, the newest wins.
+"""The engine's side of a shim: one control peer at a time, the newest wins; and streams of clients that it passes on.
 
 What was not heard is not kept here: the answer to hello says how things stand, so a new engine needs no history.
 The sockets are of the C class: a shim that only waits never touches the module around it (0.1 MB).
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class Control:
-    """on_message(message, fds) for each request (it owns the descriptors), on_lost() when the current peer is gone."""
+    """on_message(message, fds) for each request (it owns the descriptors), on_lost() when the current peer is gone,
+    on_client(fd) for a stream passed with the message `client`, after which its connection ends."""
 
-    __slots__ = ("_listener", "_loop", "_on_lost", "_on_message", "_peer")
+    __slots__ = ("_listener", "_loop", "_on_client", "_on_lost", "_on_message", "_peer")
 
     def __init__(
         self,
@@ -31,11 +32,13 @@ class Control:
         first: int,
         on_message: Callable[[dict[str, Any], list[int]], None],
         on_lost: Callable[[], None],
+        on_client: Callable[[int], None],
     ) -> None:
         """`first`: descriptor of the socket to the engine that asked for the container."""
         self._loop = loop
         self._on_message = on_message
         self._on_lost = on_lost
+        self._on_client = on_client
         self._listener = -1
         self._peer: _socket.socket | None = None
         self._adopt(first)
@@ -76,9 +79,26 @@ class Control:
     def _accept(self, events: int) -> None:
         server = socket.socket(fileno=self._listener)
         try:
-            self._adopt(server.accept()[0].detach())
+            stranger = _socket.socket(fileno=server.accept()[0].detach())
         finally:
             server.detach()
+        stranger.setblocking(False)
+        self._loop.watch(stranger.fileno(), READ, lambda _: self._introduce(stranger))
+
+    def _introduce(self, stranger: _socket.socket) -> None:
+        """A connection's first message says which it is: the engine's, or that of one client."""
+        self._loop.unwatch(stranger.fileno())
+        try:
+            message, fds = seqpacket.recv(stranger)
+        except (EOFError, OSError, ValueError):
+            stranger.close()
+            return
+        if message.get("type") != "client" or len(fds) != 1:
+            self._adopt(stranger.detach())
+            self._on_message(message, fds)
+            return
+        stranger.close()
+        self._on_client(fds[0])
 
     def _adopt(self, fd: int) -> None:
         old, self._peer = self._peer, _socket.socket(fileno=fd)

@@ -12,7 +12,7 @@ import stat
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import EngineError, InvalidParameter, SyscallError
+from runtime.errors import EngineError, InvalidParameter, NotFound, SyscallError
 from runtime.images.tarstream import TarReader, shown
 from runtime.linux import saferesolve
 from runtime.linux.treeremoval import remove_at
@@ -29,6 +29,7 @@ MAX_FAILURES = 20
 _NAME_MAX = 255
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
+_SPECIAL = {"fifo": stat.S_IFIFO, "char": stat.S_IFCHR, "block": stat.S_IFBLK}
 ROOT = _DIRECTORY | os.O_CLOEXEC
 """How the root directory is to be opened."""
 
@@ -36,12 +37,23 @@ ROOT = _DIRECTORY | os.O_CLOEXEC
 class Extraction:
     """One run: deletions first, then the archive; what fails is noted and the rest goes on."""
 
-    __slots__ = ("_kernel", "_parent", "_parent_path", "_root", "deleted", "failed", "failures", "written")
+    __slots__ = (
+        *("_kernel", "_owner", "_parent", "_parent_path", "_root", "_strict"),
+        *("deleted", "failed", "failures", "written"),
+    )
 
-    def __init__(self, kernel: Kernel, root: int) -> None:
-        """`root`: a descriptor of the container's root directory."""
+    def __init__(
+        self, kernel: Kernel, root: int, *, strict: bool = False, owner: tuple[int, int] | None = None
+    ) -> None:
+        """`root`: a descriptor of the container's root directory. `owner` (uid, gid) instead of what the archive says.
+
+        With `strict` the archive goes into a directory that exists, no directory gives way to something else, and
+        pipes and devices are made.
+        """
         self._kernel = kernel
         self._root = root
+        self._strict = strict
+        self._owner = owner
         self._parent = -1
         self._parent_path = ""
         self.written = 0
@@ -56,11 +68,19 @@ class Extraction:
         self._forget()
 
     def unpack(self, path: str, stream: Readable) -> None:
-        """Put the entries of a tar stream below the directory `path`. Raises InvalidParameter for what is not tar."""
+        """Put the entries of a tar stream below the directory `path`.
+
+        Raises InvalidParameter for what is not tar, and if `strict` for what is no directory, NotFound.
+        """
+        if self._strict:
+            self._check_directory(path)
+        above = [part for part in path.split("/") if part not in ("", ".")] if self._strict else _components(path)
         reader = TarReader(stream)
         for entry in reader:
-            target = "/".join([*_components(path), *_components(os.fsdecode(entry.name))])
-            self._try(f"/{target}", partial(self._put, entry, target, reader))
+            if self._owner is not None:
+                entry.uid, entry.gid = self._owner
+            target = "/".join([*above, *_components(os.fsdecode(entry.name))])
+            self._try(f"/{target}", partial(self._put, entry, target, above, reader))
         reader.drain()
         self._forget()
 
@@ -93,26 +113,60 @@ class Extraction:
             raise InvalidParameter(f"{kept[0]} cannot be removed: a mount point, or read-only")
         self.deleted += 1
 
-    def _put(self, entry: Entry, target: str, reader: TarReader) -> None:
-        above, _, name = target.rpartition("/")
-        if not name:
-            return  # the root directory itself
-        parent = self._open_parent(above)
+    def _check_directory(self, path: str) -> None:
+        found = saferesolve.open_if_there(self._kernel, self._root, path)
+        if found is None:
+            raise NotFound(f"could not find the file {shown(os.fsencode(path))}", path=path)
+        is_directory = stat.S_ISDIR(os.fstat(found).st_mode)
+        os.close(found)
+        if not is_directory:
+            raise InvalidParameter(f"{shown(os.fsencode(path))}: not a directory", path=path)
+
+    def _put(self, entry: Entry, target: str, above: list[str], reader: TarReader) -> None:
+        if target == "/".join(above):
+            return  # the directory it goes to
+        holder, _, name = target.rpartition("/")
+        parent = self._open_parent(holder)
+        if entry.kind != "dir" and self._strict:
+            self._check_replaceable(parent, name, target)
         if entry.kind == "dir":
-            self._directory(parent, name, entry)
+            self._directory(parent, name, entry, target)
         elif entry.kind == "file" and entry.sparse is None:
             self._file(parent, name, entry, reader)
-        elif entry.kind == "symlink":
-            self._replace(parent, name, lambda temporary: os.symlink(entry.link, temporary, dir_fd=parent))
+        elif entry.kind == "hardlink":
+            self._hard_link(parent, name, "/".join([*above, *_components(os.fsdecode(entry.link))]))
+        elif entry.kind == "symlink" or (self._strict and entry.kind in _SPECIAL):
+            self._replace(parent, name, partial(_make_special, parent, entry))
         else:
-            raise InvalidParameter(f'"{entry.kind}" entries are not taken')
+            raise InvalidParameter(f'"{entry.kind or "sparse"}" entries are not taken')
         self.written += 1
 
-    def _directory(self, parent: int, name: str, entry: Entry) -> None:
+    def _check_replaceable(self, parent: int, name: str, target: str) -> None:
+        found = _lstat(parent, name)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            raise InvalidParameter(f'cannot overwrite directory "/{target}" with non-directory')
+
+    def _hard_link(self, parent: int, name: str, target: str) -> None:
+        above, _, other = target.rpartition("/")
+        source = saferesolve.open_in_root(self._kernel, self._root, above, _DIRECTORY)
+        try:
+            self._replace(
+                parent,
+                name,
+                lambda temporary: os.link(
+                    other, temporary, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False
+                ),
+            )
+        finally:
+            os.close(source)
+
+    def _directory(self, parent: int, name: str, entry: Entry, target: str) -> None:
         found = _lstat(parent, name)
         if found is not None and not stat.S_ISDIR(found.st_mode):
             if stat.S_ISLNK(found.st_mode) and self._leads_to_directory(parent, name):
                 return
+            if self._strict:
+                raise InvalidParameter(f'cannot overwrite non-directory "/{target}" with directory')
             remove_at(parent, name, self._kernel)
             found = None
         if found is None:
@@ -154,12 +208,12 @@ class Extraction:
                 if kept:
                     raise InvalidParameter(f"{kept[0]} cannot be removed: a mount point, or read-only") from None
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-        except BaseException:
+        finally:
+            # after an error, and where both were names of one file: then rename does nothing
             try:
                 os.unlink(temporary, dir_fd=parent)
             except OSError:
                 pass
-            raise
 
     def _open_parent(self, path: str) -> int:
         if self._parent >= 0 and path == self._parent_path:
@@ -187,6 +241,17 @@ def _lstat(parent: int, name: str) -> os.stat_result | None:
         return os.lstat(name, dir_fd=parent)
     except FileNotFoundError:
         return None
+
+
+def _make_special(parent: int, entry: Entry, temporary: str) -> None:
+    if entry.kind == "symlink":
+        os.symlink(entry.link, temporary, dir_fd=parent)
+        os.chown(temporary, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        return
+    device = os.makedev(entry.devmajor, entry.devminor)
+    os.mknod(temporary, _SPECIAL[entry.kind] | 0o600, device, dir_fd=parent)
+    os.chown(temporary, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+    os.chmod(temporary, entry.mode, dir_fd=parent)  # just made by us under a name nobody has
 
 
 def _copy(reader: TarReader, fd: int) -> None:

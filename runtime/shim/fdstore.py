@@ -39,6 +39,11 @@ class FdStore:
     def keys(self) -> list[str]:
         return sorted(self._entries)
 
+    def clear(self) -> None:
+        """Close everything."""
+        for key in self.keys():
+            self.drop(key)
+
 
 def _close(fds: Sequence[int]) -> None:
     for fd in fds:

@@ -45,8 +45,7 @@ def _live(kernel: Kernel, layout: Layout, directory: str, surroundings: shim.Sur
         "id": "rehearsal",
         "log": {"path": f"{directory}/log", "max_size": 0, "max_file": 1},
         "exit_record": f"{directory}/exit.json",
-        "shim_socket": f"{directory}/shim.sock",
-        "attach_socket": f"{directory}/attach.sock",
+        "socket": f"{directory}/socket",
         "cgroup": "pycompose/rehearsal",
     }
     control = theirs.detach()

@@ -16,7 +16,7 @@ from runtime.linux import signalnames
 from runtime.oci import create
 from runtime.oci.messages import ENGINE_FAILED, StartError
 from runtime.shim import builder, clock, entering, errand, exitrecord, probe, rendezvous, streams
-from runtime.shim.archive import ArchiveSession
+from runtime.shim.archive import ArchiveSession, enter_running
 from runtime.shim.attach import AttachServer
 from runtime.shim.containerio import ContainerIO
 from runtime.shim.control import Control
@@ -41,7 +41,10 @@ DRAIN_SECONDS = 1.0
 LINGER_SECONDS = 60.0
 """How long an attached client may take nothing before a released shim leaves with what it was still owed."""
 
-_LINGER_STEP = 0.1
+PARTING_SECONDS = 2.0
+"""How long one may take to close its side after the end of its stream."""
+
+_LINGER_STEP = 0.05
 
 
 class Surroundings(TypedDict):
@@ -50,7 +53,7 @@ class Surroundings(TypedDict):
     engine: EngineCommand
     namespaces: HostNamespaces
     zygote: int
-    """Its pid."""
+    """The pid of the one that serves the engine; a retired one stays the parent of its shims."""
 
 
 class Shim:
@@ -107,17 +110,15 @@ class Shim:
         self._sessions: set[ExecSession] = set()
         self._io: ContainerIO | None = None
         self._status = "creating"
-        self._control = Control(self._loop, control, self._message, self._engine_lost)
+        self._control = Control(self._loop, control, self._message, self._engine_lost, self._attach_client)
 
     def begin(self, control: int, make: Callable[..., builder.Made] = builder.make_container) -> builder.Built:
         """Build the container; `control` is the descriptor of the socket to the engine, `make` a rehearsal's stand-in."""
         built = self._built = builder.build(
             self._kernel, self._layout, self._request, control=control, held=self._held, make=make
         )
-        if built.shim_socket >= 0:
-            self._control.listen(built.shim_socket)
-        if built.attach_socket >= 0:
-            self._loop.watch(built.attach_socket, READ, self._first_attachment)
+        if built.socket >= 0:
+            self._control.listen(built.socket)
         if built.failure is not None:
             self._fail(built.failure)
             return built
@@ -140,7 +141,7 @@ class Shim:
         if self._io is not None:
             self._io.finish(frames.EXIT, {})
         self._control.close()
-        seqpacket.close_all([self._built.attach_socket, self._built.pidfd])
+        os.close(self._built.pidfd)
         self._loop.close()
 
     @property
@@ -160,17 +161,20 @@ class Shim:
 
     def _leave_engine_to_others(self) -> bool:
         """Asked at each attempt to bring the engine back."""
-        if self._status in ("exited", "failed") and not os.path.isdir(os.path.dirname(self._request["exit_record"])):
-            # The container is over and its record removed: no engine will ever ask.
-            self._loop.stop()
+        if not os.path.isdir(os.path.dirname(self._request["exit_record"])):
+            # The container's record is removed: no engine will ever ask for it.
+            if self._status != "running":
+                self._signal_init(signal.SIGKILL)
+                self._loop.stop()
             return True
         # While the zygote lives it does it; it may die later.
         return os.getppid() == self._surroundings["zygote"]
 
-    def _first_attachment(self, events: int) -> None:
-        listener = socket.socket(fileno=self._built.attach_socket)
-        self._attachments = AttachServer(self._loop, listener, self._attach, self._exec, self._archive)
-        self._attachments.accept(events)
+    def _attach_client(self, fd: int) -> None:
+        """The stream of a client that wants the stdio, or something to enter."""
+        if self._attachments is None:
+            self._attachments = AttachServer(self._loop, self._attach, self._exec, self._archive)
+        self._attachments.serve(socket.socket(fileno=fd))
 
     # the container's life
 
@@ -263,15 +267,18 @@ class Shim:
     def _leave_if_released(self) -> None:
         if not self._released or self._status not in ("exited", "failed"):
             return
-        rendezvous.remove(self._request, self._built.marks)
+        rendezvous.remove(self._request["socket"], self._built.mark)
         self._linger(0, LINGER_SECONDS)
 
     def _linger(self, before: int, left: float) -> None:
         """Attached clients get all of the output, as long as they take any of it; nobody else waits for that."""
-        backlog = 0 if self._attachments is None else self._attachments.backlog
-        if not backlog or left <= 0:
+        clients = self._attachments
+        if clients is None or left <= 0 or not (clients.backlog or clients.parting):
             self._loop.stop()
             return
+        backlog = clients.backlog
+        if not backlog:
+            left = min(left, PARTING_SECONDS)
         left = left - _LINGER_STEP if backlog == before else LINGER_SECONDS
         self._loop.later(_LINGER_STEP, lambda: self._linger(backlog, left))
 
@@ -360,6 +367,13 @@ class Shim:
         self._no_respawn = True
         self._engine_found()
 
+    def _guard(self, message: dict[str, Any], fds: list[int]) -> None:
+        """Engine and zygote are of another version than those this shim was born under: these are to come back."""
+        self._engine_found()
+        self._respawner = None
+        engine: EngineCommand = message["engine"]
+        self._surroundings = {**self._surroundings, "engine": engine, "zygote": int(message["zygote"])}
+
     # what enters
 
     def _enter(self, spec: dict[str, Any], ends: streams.Ends) -> tuple[int, int, int]:
@@ -428,8 +442,8 @@ class Shim:
             self._kernel,
             client=client,
             request=request,
-            init=self._built.pid,
-            init_pidfd=self._built.pidfd,
+            enter=lambda: enter_running(self._kernel, self._built.pid, self._built.pidfd),
+            keep={self._built.pidfd},
         )
 
 
@@ -444,6 +458,7 @@ _REQUESTS: dict[str, Callable[[Shim, dict[str, Any], list[int]], None]] = {
     "fetch": Shim._fetch,  # noqa: SLF001
     "release": Shim._release,  # noqa: SLF001
     "bye": Shim._bye,  # noqa: SLF001
+    "guard": Shim._guard,  # noqa: SLF001
 }
 
 

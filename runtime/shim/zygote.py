@@ -2,6 +2,8 @@
 
 Everything imported here is shared memory of every shim; nothing may be imported after the first fork. The mount
 namespace is the zygote's own, so that what it mounts is invisible on the host and gone with its last process.
+
+An engine of another version replaces it: hello, keys, fetch and retire are what every version must go on to understand.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from runtime.images import hostlayer
 from runtime.linux import constants as c
 from runtime.linux.syscalls import KERNEL
 from runtime.network import sandbox
-from runtime.shim import orphans, shim
+from runtime.shim import atrest, orphans, shim
 from runtime.shim.fdstore import FdStore
 from runtime.shim.loop import READ, Loop, complain
 from runtime.shim.rehearsal import rehearse
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 RESPAWN_SECONDS = 0.05
 """The zygote is first to notice a dead engine; shims wait longer and stand back while their zygote lives."""
+HANDOVER_SECONDS = 10.0
+"""How long an engine that announced its successor is not missed."""
 
 Answer = tuple[dict[str, Any], list[int]]
 
@@ -42,6 +46,7 @@ class Zygote:
     """Serves the engine: descriptors, sandboxes, shims."""
 
     __slots__ = (
+        "_bundles",
         "_bye",
         "_config",
         "_hard_files",
@@ -51,9 +56,11 @@ class Zygote:
         "_loop",
         "_namespaces",
         "_orphans",
+        "_patience",
         "_peers",
         "_rehearsed",
         "_respawn",
+        "_retired",
         "_server",
         "_shims",
         "_soft_files",
@@ -66,6 +73,7 @@ class Zygote:
         self._kernel = kernel
         self._config = config
         self._namespaces = _leave_host(kernel)
+        self._bundles = _mount_bundles(kernel, f"{config['run']}/bundles")
         self._surroundings: shim.Surroundings = {
             "engine": config["engine"],
             "namespaces": self._namespaces,
@@ -82,6 +90,8 @@ class Zygote:
         self._orphans: dict[int, orphans.Lost] = {}
         self._host_layer: str | None = None
         self._bye = False
+        self._retired = False
+        self._patience = RESPAWN_SECONDS
         self._rehearsed = False
         self._server = unixsocket.listen(config["socket"], socket.SOCK_SEQPACKET)
         self._loop.watch(self._server.fileno(), READ, self._accept)
@@ -139,16 +149,20 @@ class Zygote:
         del self._peers[sock.fileno()]
         sock.close()
         if not self._peers and not self._bye:
-            self._respawn.lost(RESPAWN_SECONDS)
+            self._respawn.lost(self._patience)
         self._leave_if_done()
 
     def _leave_if_done(self) -> None:
         if self._bye and not self._shims and not self._orphans and not self._peers:
-            try:
-                os.unlink(self._config["socket"])
-            except OSError:
-                pass
+            if not self._retired:
+                self._remove_socket()
             self._loop.stop()
+
+    def _remove_socket(self) -> None:
+        try:
+            os.unlink(self._config["socket"])
+        except OSError:
+            pass
 
     def _leave_if_abandoned(self) -> bool:
         """Asked at each attempt to bring the engine back: without its directory there is none to come."""
@@ -164,14 +178,19 @@ class Zygote:
             # After the answer: the engine goes on with its own start meanwhile.
             self._rehearsed = True
             self._loop.later(0, self._rehearse)
-        self._bye = False
+        self._bye = self._retired
+        self._patience = RESPAWN_SECONDS
         self._respawn.found()
         return {"version": VERSION, "protocol": PROTOCOL, "pid": os.getpid()}, []
 
     def _rehearse(self) -> None:
         """Warm what shims run, while it is still shared."""
-        rehearse(self._kernel, self._layout, f"{self._config['run']}/rehearsal", self._surroundings)
+        rehearse(self._kernel, self._layout, f"{self._config['run']}/bundles/rehearsal", self._surroundings)
         _settle()
+
+    def _share_bundles(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        """The engine writes there by descriptor: in its own mount namespace there is no such mount."""
+        return {}, [self._bundles]
 
     def _put(self, message: dict[str, Any], fds: list[int]) -> Answer:
         self._store.store(message["key"], fds)
@@ -182,16 +201,20 @@ class Zygote:
         return {}, self._store.fetch(message["key"])
 
     def _drop(self, message: dict[str, Any], fds: list[int]) -> Answer:
-        self._store.drop(message["key"])
+        for key in message["keys"]:
+            self._store.drop(key)
         return {}, []
 
     def _keys(self, message: dict[str, Any], fds: list[int]) -> Answer:
         return {"keys": self._store.keys()}, []
 
     def _sandbox(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        """A new sandbox, or what is missing of the one whose namespace is given; `keys` is where its parts are stored."""
         made = sandbox.make(self._kernel, dns=bool(message.get("dns")), netns_fd=fds[0] if fds else None)
         out = [os.dup(fd) for fd in made.fds()]
         made.close()
+        for key, fd in zip(message.get("keys") or (), out, strict=False):
+            self._store.store(key, [os.dup(fd)])
         return {"udp_port": made.udp_port, "tcp_port": made.tcp_port}, out
 
     def _host(self, message: dict[str, Any], fds: list[int]) -> Answer:
@@ -212,6 +235,21 @@ class Zygote:
             "exit_record": message["exit_record"],
         }
         return {"shim_pid": pid}, []
+
+    def _archive(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        """The files of a container that does not run, for the client behind the descriptor."""
+        if len(fds) != 1:
+            raise InvalidParameter(f"archive: {len(fds)} descriptors, expected 1")
+        if os.fork() == 0:
+            try:
+                signal.set_wakeup_fd(-1)
+                _close_all_but({0, 1, 2, fds[0]})
+                atrest.main(self._kernel, message, fds[0])
+            except BaseException as error:  # nothing may return into the zygote's loop
+                complain(f"archive: {type(error).__name__}: {error}")
+            finally:
+                os._exit(1)
+        return {}, []
 
     def _become_shim(self, message: dict[str, Any], fds: list[int], hold: list[str]) -> None:
         """In the child; never returns."""
@@ -239,6 +277,21 @@ class Zygote:
         self._respawn.found()
         return {}, []
 
+    def _hand_over(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        """Another engine is on its way: to bring this one back would keep it out."""
+        self._patience = HANDOVER_SECONDS
+        return {}, []
+
+    def _retire(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        """Another zygote takes the place: only the parent of the shims stays, until the last of them is gone."""
+        if not self._retired:
+            self._bye = self._retired = True
+            self._loop.unwatch(self._server.fileno())
+            self._server.close()
+            self._remove_socket()
+            self._store.clear()
+        return {}, []
+
     # children
 
     def _reap(self) -> None:
@@ -260,6 +313,7 @@ class Zygote:
 
 _REQUESTS: dict[str, Callable[[Zygote, dict[str, Any], list[int]], Answer]] = {
     "hello": Zygote._hello,  # noqa: SLF001 - the table of this class
+    "bundles": Zygote._share_bundles,  # noqa: SLF001
     "store": Zygote._put,  # noqa: SLF001
     "fetch": Zygote._fetch,  # noqa: SLF001
     "drop": Zygote._drop,  # noqa: SLF001
@@ -267,7 +321,10 @@ _REQUESTS: dict[str, Callable[[Zygote, dict[str, Any], list[int]], Answer]] = {
     "sandbox": Zygote._sandbox,  # noqa: SLF001
     "host_layer": Zygote._host,  # noqa: SLF001
     "start": Zygote._start,  # noqa: SLF001
+    "archive": Zygote._archive,  # noqa: SLF001
     "bye": Zygote._farewell,  # noqa: SLF001
+    "handover": Zygote._hand_over,  # noqa: SLF001
+    "retire": Zygote._retire,  # noqa: SLF001
 }
 
 
@@ -311,6 +368,14 @@ def _leave_host(kernel: Kernel) -> HostNamespaces:
     kernel.unshare(c.CLONE_NEWNS)
     kernel.mount("", "/", "", c.MS_REC | c.MS_SLAVE)
     return kept
+
+
+def _mount_bundles(kernel: Kernel, path: str) -> int:
+    """A tmpfs for what is written anew at each start: on a disk's file system each file would cost more than its container's
+    whole root (ext4 looks at every inode freed in the last five seconds before it takes one)."""
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    kernel.mount("tmpfs", path, "tmpfs", c.MS_NOSUID | c.MS_NODEV | c.MS_NOEXEC, "mode=700")
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _watch_children(loop: Loop, reap: Callable[[], None]) -> tuple[socket.socket, socket.socket]:

@@ -22,6 +22,8 @@ SHELL: Final = ("/bin/sh", "-c")
 TIMED_OUT: Final = -1
 """Exit code of a probe that was ended by its time limit, or that could not be run."""
 _SECOND: Final = 1_000_000_000
+_SHORTEST: Final = 1_000_000
+"""Nanoseconds; Docker's bound, below which probes would only run after each other."""
 
 Status = Literal["starting", "healthy", "unhealthy"]
 
@@ -146,4 +148,6 @@ def _seconds(name: str, nanoseconds: int | None, default: float) -> float:
         return default
     if nanoseconds < 0:
         raise InvalidParameter(f"health check: {name} cannot be negative")
+    if nanoseconds < _SHORTEST:
+        raise InvalidParameter(f"health check: {name} cannot be less than 1ms")
     return nanoseconds / _SECOND

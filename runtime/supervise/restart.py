@@ -69,19 +69,29 @@ def decide(policy: RestartPolicy, history: RestartHistory, exit: ExitInfo) -> Re
     return Restart(history.delay)
 
 
-def at_boot(policy: RestartPolicy, *, manually_stopped: bool, was_running: bool, exit_code: int) -> bool:
+def at_boot(
+    policy: RestartPolicy,
+    *,
+    manually_stopped: bool,
+    was_running: bool,
+    exit_code: int,
+    restart_count: int = 0,
+    booted: bool = True,
+) -> bool:
     """Whether an engine that starts brings the container back; `was_running`: the machine went down under it.
 
-    `always` means always, also after a manual stop. A manually stopped `on-failure` stays, whatever code the stop
-    left behind (Docker starts it when that is not 0).
+    `always` means always, also after a manual stop, once the machine was `booted` since; an engine that comes and goes
+    with the commands leaves alone what was stopped by hand. A manually stopped `on-failure` stays, whatever code the
+    stop left behind (Docker starts it when that is not 0).
     """
-    if policy.name == "always":
-        return True
-    if manually_stopped:
+    if policy.name in ("", "no"):
         return False
-    if policy.name == "unless-stopped":
+    if manually_stopped:
+        return policy.name == "always" and booted
+    if policy.name != "on-failure" or was_running:
         return True
-    return policy.name == "on-failure" and (was_running or exit_code != 0)
+    exhausted = 0 < policy.maximum_retry_count <= restart_count
+    return exit_code != 0 and not exhausted
 
 
 def _next_delay(previous: float, uptime: float) -> float:

@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 from runtime.cgroups import layout
+from runtime.engine.shimlink import client_stream
 from runtime.paths import Paths
 from runtime.shim import launch
 from runtime.wire import frames, seqpacket, unixsocket
@@ -75,10 +76,11 @@ def wait_until(condition, seconds=PATIENCE):
 
 
 class Stream:
-    """A client of the attach socket."""
+    """A client's stream, passed to the shim as the engine does."""
 
     def __init__(self, path, request):
-        self.sock = unixsocket.connect(path, timeout=PATIENCE)
+        self.sock = client_stream(path)
+        self.sock.settimeout(PATIENCE)
         self.decoder = frames.Decoder()
         self.queue = []
         self.sock.sendall(frames.encode(frames.START, json.dumps(request).encode()))
@@ -176,7 +178,7 @@ class Container:
         return self.expect("hello")
 
     def stream(self, **request):
-        stream = Stream(self.rig.paths.attach_socket(self.name), request)
+        stream = Stream(self.rig.paths.shim_socket(self.name), request)
         self.rig.streams.append(stream)
         return stream
 
@@ -266,8 +268,7 @@ class Rig:
                 log={"path": self.paths.container_log(name), **log_options} if log else None,
                 **{"stdin": False, "tty": False, **options},
                 exit_record=self.paths.exit_record(name),
-                shim_socket=self.paths.shim_socket(name),
-                attach_socket=self.paths.attach_socket(name),
+                socket=self.paths.shim_socket(name),
                 cgroup=f"pycompose/{self.id}/{name}",
                 hold=list(hold),
             )

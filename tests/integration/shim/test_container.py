@@ -43,7 +43,6 @@ def test_a_container_is_created_started_and_its_exit_recorded_before_it_is_told(
     assert not cgroup_exists(container)
     container.release()
     assert not os.path.exists(rig.paths.shim_socket(container.name))
-    assert not os.path.exists(rig.paths.attach_socket(container.name))
 
 
 def test_created_brings_a_pidfd_of_pid_1(rig):

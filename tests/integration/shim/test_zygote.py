@@ -7,15 +7,16 @@ import os
 import shutil
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from runtime.errors import EngineError
-from runtime.shim import launch
-from runtime.wire import frames, seqpacket, unixsocket
+from runtime.shim import launch, shim
+from runtime.wire import frames, seqpacket
 
-from .rig import alive, wait_until
+from .rig import PATIENCE, alive, client_stream, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -52,9 +53,28 @@ def test_its_rehearsal_leaves_neither_processes_nor_files_nor_descriptors(rig):
     rig.request("keys")  # answered after the rehearsal, which began with hello
     children = Path(f"/proc/{rig.zygote_pid}/task/{rig.zygote_pid}/children")
     assert children.read_text() == ""
-    assert not os.path.exists(f"{rig.paths.run}/rehearsal")
-    # /dev/null, log twice, connection, two namespaces, epoll, listener, the pair that SIGCHLD wakes the loop by
-    assert len(os.listdir(f"/proc/{rig.zygote_pid}/fd")) == 10
+    assert os.listdir(f"/proc/{rig.zygote_pid}/root{rig.paths.bundles}") == []
+    # /dev/null, log twice, connection, two namespaces, bundles, epoll, listener, the pair that SIGCHLD wakes the loop by
+    assert len(os.listdir(f"/proc/{rig.zygote_pid}/fd")) == 11
+
+
+def test_bundles_are_seen_by_the_zygote_alone_and_written_by_descriptor(rig):
+    directory = rig.request("bundles")[1][0]
+    try:
+        os.mkdir("one", dir_fd=directory)
+    finally:
+        os.close(directory)
+    assert os.listdir(f"/proc/{rig.zygote_pid}/root{rig.paths.bundles}") == ["one"]
+    assert os.listdir(rig.paths.bundles) == []
+
+
+def test_a_sandbox_is_stored_as_it_is_made(rig):
+    names = ["sandbox:a:netns", "sandbox:a:rtnl", "sandbox:a:dns_udp", "sandbox:a:dns_tcp"]
+    fds = rig.request("sandbox", dns=True, keys=names)[1]
+    seqpacket.close_all(fds)
+    assert rig.request("keys")[0]["keys"] == sorted(names)
+    rig.request("drop", keys=names)
+    assert rig.request("keys")[0]["keys"] == []
     assert "rehearsal" not in Path(rig.paths.engine_log).read_text()
 
 
@@ -86,7 +106,7 @@ def test_descriptors_survive_the_engine_that_stored_them(rig):
         _, fds = launch.request(other, {"type": "fetch", "key": "sandbox/1"})
         os.write(fds[0], b"x")
         assert os.read(read, 1) == b"x"
-        launch.request(other, {"type": "drop", "key": "sandbox/1"})
+        launch.request(other, {"type": "drop", "keys": ["sandbox/1"]})
         with pytest.raises(EngineError, match="no key"):
             launch.request(other, {"type": "fetch", "key": "sandbox/1"})
     seqpacket.close_all(fds)
@@ -205,6 +225,26 @@ def test_with_the_zygote_gone_one_of_the_shims_brings_the_engine_back(rig):
         container.send("bye")
 
 
+def test_a_shim_whose_record_is_removed_brings_no_engine_back(rig):
+    container = rig.run("sleep", "300")
+    shutil.rmtree(rig.paths.container(container.name))
+    rig.zygote.close()
+    os.kill(rig.zygote_pid, signal.SIGKILL)
+    container.control.close()
+    time.sleep(3 * shim.RESPAWN_SECONDS + 1)
+    assert not rig.engine_log.exists()
+    assert alive(container.init_pid)
+
+
+def test_a_shim_whose_record_is_removed_before_it_began_goes(rig):
+    container = rig.start("sleep", "300")
+    container.created()
+    shutil.rmtree(rig.paths.container(container.name))
+    rig.zygote.close()
+    container.control.close()
+    wait_until(lambda: not alive(container.shim_pid) and not alive(container.init_pid))
+
+
 def test_with_the_data_root_gone_zygote_and_shims_go_when_their_containers_are_over(rig):
     container = rig.run("sleep", "300")
     container.control.close()
@@ -247,7 +287,8 @@ def test_fifty_containers_start_side_by_side(rig):
 
 def test_a_connection_that_never_says_start_does_not_stop_others(rig):
     container = rig.run("sleep", "300")
-    with unixsocket.connect(rig.paths.attach_socket(container.name)) as silent:
+    with client_stream(rig.paths.shim_socket(container.name)) as silent:
+        silent.settimeout(PATIENCE)
         assert container.exec("true").finish()[2] == {"ExitCode": 0}
         silent.sendall(frames.encode(frames.STDIN, b"x"))
         assert frames.Decoder().feed(silent.recv(4096))[0][0] == frames.ERROR

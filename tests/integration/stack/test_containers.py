@@ -13,7 +13,7 @@ from tests.kit.stack import poll
 if TYPE_CHECKING:
     from tests.kit.stack import Stack
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.both]
 
 
 def test_process_settings(stack: Stack) -> None:
@@ -58,6 +58,7 @@ def test_limits_are_in_force(stack: Stack) -> None:
     assert value("pids", "pids.max") == "50"
 
 
+@pytest.mark.ours
 def test_the_default_walls_stand(stack: Stack) -> None:
     stack.compose("""
         services:
@@ -105,6 +106,7 @@ def test_init_reaps_and_forwards(stack: Stack) -> None:
     assert stack.inspect("a-1")["State"]["ExitCode"] == 9
 
 
+@pytest.mark.ours
 def test_an_imported_image_brings_its_configuration(stack: Stack) -> None:
     rootfs = stack.folder / "rootfs"
     shutil.copytree(tiny_rootfs(), rootfs, symlinks=True)

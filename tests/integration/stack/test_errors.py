@@ -34,7 +34,10 @@ def lines(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("services: {web: {image: 'nosuch:1', command: sleep 1}}", ["compose.yaml:1:", 'image "nosuch:1" not found']),
+        (
+            "services: {web: {image: 'nosuch:1', pull_policy: never, command: sleep 1}}",
+            ["compose.yaml:1:", 'image "nosuch:1" not found'],
+        ),
         ("services: {web: {image: [", ["compose.yaml:2:1: yaml: line 2: did not find expected node content"]),
         ("services:\n  web:\n    imagee: x\n", ["compose.yaml:3:5", "imagee", 'did you mean "image"']),
         (

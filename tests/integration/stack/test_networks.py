@@ -12,7 +12,7 @@ from tests.kit.stack import free_port, poll
 if TYPE_CHECKING:
     from tests.kit.stack import Stack
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.both]
 
 SERVER = """
 import http.server, os, socket
@@ -77,6 +77,7 @@ def test_networks_are_walls(stack: Stack) -> None:
     assert resolve(stack, "b", "a", ok=False) == []
 
 
+@pytest.mark.ours
 def test_a_published_port_answers_on_every_way_in_and_spreads_over_replicas(stack: Stack) -> None:
     port = free_port()
     stack.write("server.py", SERVER)
@@ -131,6 +132,7 @@ def test_a_udp_port_is_published(stack: Stack) -> None:
     assert poll(ask, what="an answer over UDP") == b"HELLO"
 
 
+@pytest.mark.ours
 def test_a_taken_port_is_named_with_its_holder_and_nothing_is_left_half_done(stack: Stack) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]

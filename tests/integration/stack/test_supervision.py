@@ -12,9 +12,10 @@ from tests.kit.stack import poll
 if TYPE_CHECKING:
     from tests.kit.stack import Stack
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.both]
 
 
+@pytest.mark.ours
 def test_healthy_waits_for_the_probe_and_tells_why_it_waits(stack: Stack) -> None:
     stack.compose("""
         services:
@@ -39,6 +40,7 @@ def test_healthy_waits_for_the_probe_and_tells_why_it_waits(stack: Stack) -> Non
     assert web["State"]["StartedAt"] > db["State"]["Health"]["Log"][0]["End"]
 
 
+@pytest.mark.ours
 def test_an_unhealthy_dependency_fails_the_command_and_the_rest_can_be_repeated(stack: Stack) -> None:
     text = """
         services:

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.kit.stack import Stack
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.both]
 
 
 def test_a_new_named_volume_takes_the_images_content_and_keeps_its_own(stack: Stack) -> None:
@@ -74,9 +74,10 @@ def test_anonymous_volumes_survive_a_recreation_and_go_with_down_v(stack: Stack)
     stack.run("up", "-d", "--force-recreate")
     assert stack.exec("a", "cat", "/data/file").out == "kept\n"
     stack.run("down", "-v")
-    assert stack.api("/v1/snapshot")["Volumes"] == []
+    assert stack.volumes() == []
 
 
+@pytest.mark.ours
 def test_a_missing_bind_source_is_refused_with_its_place_in_the_file(stack: Stack) -> None:
     stack.compose("""
         services:

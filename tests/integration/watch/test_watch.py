@@ -191,7 +191,7 @@ def test_the_engine_may_die_while_files_change(session: Session) -> None:
     session.sees("/app/a", "survived")
 
 
-def test_what_is_mounted_already_is_not_watched_and_rebuild_is_refused(stack: Stack) -> None:
+def test_what_is_mounted_already_is_not_watched_and_rebuild_needs_a_build(stack: Stack) -> None:
     stack.write("src/a", "x")
     stack.compose("""
     services:
@@ -214,7 +214,7 @@ def test_what_is_mounted_already_is_not_watched_and_rebuild_is_refused(stack: St
         develop:
           watch: [{path: ./src, action: rebuild}]
     """)
-    assert "rebuild is not possible yet" in stack.run("watch", ok=False).err
+    assert "action rebuild without a build context" in stack.run("watch", ok=False).err
     stack.compose("services: {web: {image: localhost/host}}")
     assert "none of the selected services is configured for watch" in stack.run("watch", ok=False).err
 

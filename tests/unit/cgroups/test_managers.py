@@ -147,3 +147,20 @@ def test_v2_reads_usage_in_bytes_and_nanoseconds(tmp_path):
     assert stats["cpu"]["usage_ns"] == 5000
     assert stats["io"] == {"read_bytes": 11, "write_bytes": 22}
     assert manager.oom_kill_count() == 1
+
+
+def test_v2_what_enters_a_cgroup_that_hands_controllers_on_goes_beside_its_first_process(tmp_path):
+    for folder, members in (("c", ""), ("c/init.scope", "7\n"), ("c/system.slice/a.service", "12\n13\n")):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "cgroup.procs").write_text(members)
+    (tmp_path / "c/cgroup.subtree_control").write_text("memory pids\n")
+    manager = ManagerV2(str(tmp_path), "c")
+    manager.adopt()
+    manager.join()
+    assert (tmp_path / "c/init.scope/cgroup.procs").read_text().startswith("0")
+    assert (tmp_path / "c/cgroup.procs").read_text() == ""
+    (tmp_path / "c/cgroup.subtree_control").write_text("\n")
+    plain = ManagerV2(str(tmp_path), "c")
+    plain.adopt()
+    plain.join()
+    assert (tmp_path / "c/cgroup.procs").read_text() == "0"

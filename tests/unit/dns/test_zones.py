@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.dns.zones import View, Zone
+from runtime.dns.zones import Upstream, View, Zone
 
 
 def zone(name: str = "app_default", **kwargs: bool) -> Zone:
@@ -75,7 +75,9 @@ def test_a_change_is_told_and_the_same_again_is_none():
     assert len(told) == 2
 
 
-def test_only_internal_networks_forward_nothing():
-    assert View(zones=(zone(),)).external
-    assert not View(zones=(zone(internal=True),)).external
-    assert View(zones=(zone(internal=True), zone("x"))).external
+def test_behind_internal_networks_only_servers_inside_the_containers_namespace_are_asked():
+    outside, inside = Upstream(address="127.0.0.53"), Upstream(address="10.0.0.2", netns_fd=7)
+    servers = (outside, inside)
+    assert View(zones=(zone(),), upstreams=servers).reachable == servers
+    assert View(zones=(zone(internal=True), zone("x")), upstreams=servers).reachable == servers
+    assert View(zones=(zone(internal=True),), upstreams=servers).reachable == (inside,)

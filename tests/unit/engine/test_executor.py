@@ -161,3 +161,35 @@ def test_a_plan_that_is_no_graph_is_refused_whole(world: World, operations: list
     with pytest.raises(InvalidParameter, match=message):
         execute(operations)
     assert world.log == []
+
+
+def test_no_more_operations_run_at_a_time_than_the_plan_allows(world: World) -> None:
+    async def main() -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = []
+        plan: Any = {"project": "p", "limit": 2, "operations": [operation(n, gate=True) for n in range(1, 6)]}
+        running = asyncio.ensure_future(Executor(None).execute(plan, events.append, asyncio.Event()))
+        for number in range(1, 6):
+            while f"begin c{number}" not in world.log:  # noqa: ASYNC110 - what is awaited is a line of a log
+                await asyncio.sleep(0)
+            assert len([line for line in world.log if line.startswith("begin")]) <= number + 1
+            world.gates[f"c{number}"].set()
+        await running
+        return events
+
+    events = asyncio.run(main())
+    assert all(statuses(events, number)[-1] == "done" for number in range(1, 6))
+    assert "error" not in events[-1]
+
+
+def test_waits_do_not_count_and_a_failure_leaves_the_rest_undone(world: World) -> None:
+    plan = [operation(1, wait=True), operation(2, fail=True), operation(3), operation(4)]
+
+    async def main() -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = []
+        limited: Any = {"project": "p", "limit": 1, "operations": plan}
+        await Executor(None).execute(limited, events.append, asyncio.Event())
+        return events
+
+    events = asyncio.run(main())
+    assert "end c1" in world.log
+    assert [statuses(events, number)[-1] for number in (2, 3, 4)] == ["failed", "cancelled", "cancelled"]

@@ -28,5 +28,5 @@ def test_signals_are_known_by_number_and_name(name: str, number: int) -> None:
 
 @pytest.mark.parametrize("name", ["", "SIG", "BLOCK", "SIG_DFL", "65", "-1", "1e1", "RTMIN+99", "RTMAX-40", "٣", "9 "])
 def test_what_is_no_signal_is_refused(name: str) -> None:
-    with pytest.raises(InvalidParameter, match="unknown"):
+    with pytest.raises(InvalidParameter, match="invalid signal"):
         signalnames.number(name)

@@ -88,3 +88,14 @@ def test_the_containers_own_settings_win():
     assert hostfiles.merge(host, [], [], []) == host
     assert hostfiles.ndots_set(merged)
     assert not hostfiles.ndots_set(host)
+
+
+def test_a_container_reaches_no_loopback_and_no_link_local_server_and_ipv6_only_with_ipv6():
+    def reached(server: str, *, ipv6: bool = False) -> bool:
+        return hostfiles.reachable(server, ipv6=ipv6)
+
+    assert reached("192.0.2.53")
+    assert not reached("127.0.0.53")
+    assert not reached("fe80::1%eth0", ipv6=True)
+    assert not reached("2001:db8::53")
+    assert reached("2001:db8::53", ipv6=True)

@@ -49,7 +49,7 @@ def test_help_names_every_verb_with_what_it_does(capsys: pytest.CaptureFixture[s
         (["state", "../box"], 1, "container id '../box': only letters, digits and _ + - . are allowed"),
         (["start", "box"], 1, "container box: does not exist"),
         (["kill", "box"], 1, "container box: does not exist"),
-        (["kill", "box", "SIGNOSUCH"], 1, "signal SIGNOSUCH: unknown"),
+        (["kill", "box", "SIGNOSUCH"], 1, "invalid signal: SIGNOSUCH"),
         (["pause", "box"], 1, "container box: does not exist"),
         (["ps", "box"], 1, "container box: does not exist"),
         (["delete", "box"], 1, "container box: does not exist"),

@@ -128,6 +128,7 @@ def test_hooks_after_the_start_come_before_dependents() -> None:
         """)
     assert plan.operations[3].args == {
         "Container": "app-db-1",
+        "Hook": "post_start",
         "Command": ["a"],
         "User": "root",
         "Privileged": False,

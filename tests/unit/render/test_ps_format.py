@@ -65,9 +65,7 @@ def test_templates_name_fields_and_labels() -> None:
     assert json.loads(render([web()], "{{json .}}", NOW))["Name"] == "app-web-1"
 
 
-@pytest.mark.parametrize(
-    "format", ["{{.Nothing}}", "{{if .Name}}x{{end}}", "{{nofunc .Name}}", "{{.Name", "{{.Name | }}"]
-)
+@pytest.mark.parametrize("format", ["{{.Nothing}}", "{{if .Name}}x", "{{nofunc .Name}}", "{{.Name", "{{.Name | }}"])
 def test_templates_that_cannot_be_honoured_are_errors(format: str) -> None:
     with pytest.raises(UsageError, match="template"):
         ps_format.render([web()], format, NOW)

@@ -98,3 +98,24 @@ def test_an_engine_that_starts_brings_back_what_the_policy_says(
 ) -> None:
     policy = RestartPolicy(name=name)
     assert at_boot(policy, manually_stopped=stopped, was_running=running, exit_code=code) is starts
+
+
+@pytest.mark.parametrize(
+    ("name", "stopped", "count", "starts"),
+    [
+        ("always", True, 0, False),
+        ("always", False, 0, True),
+        ("unless-stopped", True, 0, False),
+        ("unless-stopped", False, 0, True),
+        ("on-failure", False, 2, True),
+        ("on-failure", False, 3, False),
+    ],
+)
+def test_an_engine_that_comes_back_under_the_same_boot_leaves_alone_what_was_stopped_or_given_up(
+    name: str, stopped: bool, count: int, starts: bool
+) -> None:
+    policy = RestartPolicy(name=name, maximum_retry_count=3)
+    decision = at_boot(
+        policy, manually_stopped=stopped, was_running=False, exit_code=1, restart_count=count, booted=False
+    )
+    assert decision is starts
