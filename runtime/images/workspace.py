@@ -27,11 +27,15 @@ def workspace(root: str) -> Iterator[str]:
     while True:
         path = f"{parent}/{os.getpid()}-{os.urandom(6).hex()}"
         os.mkdir(path, 0o700)
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Another job may sweep it away as nobody's: before it is opened, or while we wait for the lock.
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.path.exists(path):
             break
-        os.close(fd)  # a sweeper was quicker than our lock
+        os.close(fd)
     try:
         yield path
     finally:
