@@ -69,6 +69,33 @@ def test_a_wrong_file_is_refused_with_its_place_and_nothing_is_created(
     assert stack.states() == {"web-1": "running"}
 
 
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        ("dns: [nonsense]", "bad nameserver address nonsense"),
+        ("stop_signal: SIGNOSUCH", "invalid signal: SIGNOSUCH"),
+        ("storage_opt: {size: 1G}", "storage option size: root file systems have no quota"),
+        ("logging: {driver: nosuch}", 'plugin "nosuch" not found'),
+        ("logging: {options: {nosuch: x}}", "unknown log opt 'nosuch'"),
+        ("cpuset: '7777'", "requested CPUs are not available"),
+    ],
+)
+def test_a_setting_no_engine_takes_is_refused_before_a_container_is_made(
+    stack: Stack, attribute: str, words: str
+) -> None:
+    stack.compose(GOOD.replace("init: true", f"init: true, {attribute}"))
+    failed = stack.run("up", "-d", ok=False)
+    assert (failed.code, stack.containers()) == (1, [])
+    assert words in failed.err
+
+
+def test_a_profile_of_apparmor_is_taken_on_any_machine(stack: Stack) -> None:
+    stack.compose(GOOD.replace("init: true", "init: true, security_opt: ['apparmor:unconfined']"))
+    stack.run("up", "-d")
+    assert stack.states() == {"web-1": "running"}
+    stack.exec("web", "true")
+
+
 def test_no_file_at_all(stack: Stack) -> None:
     failed = stack.run("up", "-d", ok=False)
     assert failed.code == 1

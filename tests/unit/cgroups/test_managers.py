@@ -81,6 +81,21 @@ def test_v1_writes_each_limit_into_its_controllers_directory(tmp_path):
     assert [name for name, _ in manager.directories()] == list(ALWAYS)
 
 
+@pytest.mark.parametrize(("limits", "expected"), [({"pids": {"limit": 5}}, False), ({"memory": {"limit": 9}}, True)])
+def test_v1_a_limited_container_has_a_cpuset_for_java_to_find(tmp_path, limits, expected):
+    mounts = fake_v1(tmp_path)
+    (tmp_path / "memory/pycompose/c/memory.limit_in_bytes").touch()
+    (tmp_path / "pids/pycompose/c/pids.max").touch()
+    made = tmp_path / "cpuset" / ("pycompose/c" if expected else "")
+    made.mkdir(parents=True)
+    for folder in (tmp_path / "cpuset", tmp_path / "cpuset/pycompose", made) if expected else ():
+        for file in ("cpuset.cpus", "cpuset.mems", "tasks"):
+            (folder / file).write_text("0")
+    manager = ManagerV1({**mounts, "cpuset": str(tmp_path / "cpuset")}, "pycompose/c")
+    manager.create(limits)
+    assert ("cpuset" in dict(manager.directories())) is expected
+
+
 def test_v1_join_writes_zero_to_each_tasks_file_without_opening_anything(tmp_path):
     mounts = fake_v1(tmp_path)
     manager = ManagerV1(mounts, "pycompose/c")

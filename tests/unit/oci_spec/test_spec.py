@@ -272,6 +272,12 @@ def test_options_of_absent_security_modules_are_accepted(option: str) -> None:
     assert "x-seccomp" in generate({"SecurityOpt": [option]})
 
 
+@pytest.mark.parametrize(("apparmor", "profile"), [(True, "unconfined"), (False, None)])
+def test_a_profile_is_for_machines_with_apparmor(apparmor: bool, profile: str | None) -> None:
+    made = generate({"SecurityOpt": ["apparmor:unconfined"]}, facts=SpecFacts(apparmor=apparmor))
+    assert made["process"].get("apparmorProfile") == profile
+
+
 @pytest.mark.parametrize("option", ["nosuch", "nosuch=1", "no-new-privileges=maybe", "systempaths=x"])
 def test_unknown_security_option_is_refused(option: str) -> None:
     assert refused({"SecurityOpt": [option]}) == f'invalid security option: "{option}"'

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from compose.errors import ComposeError, ConsistencyError, NoSuchService
 from compose.model.fileobject import SecretConfig
 from compose.model.mounts import ServiceSecretConfig
-from compose.model.service import ServiceProviderConfig
+from compose.model.network import PortConfig
+from compose.model.service import LoggingConfig, ServiceProviderConfig
 from compose.reconcile.options import UpOptions
 from compose.reconcile.planner import scale, up
 from tests.kit.states import all_up, container, everything, one_off, port, project, service, state, volume
@@ -246,6 +248,25 @@ def test_the_label_of_dependencies_names_also_those_out_of_scope() -> None:
     plan = up(app, state(app), UpOptions(services=("web",), no_deps=True))
     said = plan.operations[0].args["Config"]["Labels"]
     assert said["com.docker.compose.depends_on"] == "db:service_started:false"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "warning"),
+    [
+        ({"isolation": "hyperv"}, ".isolation is not supported and has no effect"),
+        (
+            {"logging": LoggingConfig(driver="syslog")},
+            ".logging.driver syslog is not supported, the log is kept as json",
+        ),
+        ({"network_mode": "host", "ports": (PortConfig(target=80),)}, ".ports have no effect with the host's"),
+        ({"isolation": "default"}, ""),
+        ({"logging": LoggingConfig(driver="local")}, ""),
+    ],
+)
+def test_only_what_has_no_effect_is_warned_of(attributes: dict[str, Any], warning: str) -> None:
+    app = project(service("web", **attributes))
+    said = up(app, state(app)).warnings
+    assert [text.startswith(f"services.web{warning}") for text in said] == [True] * bool(warning)
 
 
 def test_what_has_no_effect_is_told() -> None:

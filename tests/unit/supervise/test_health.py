@@ -74,6 +74,7 @@ def test_configuration_becomes_a_policy(config: Any, expected: HealthPolicy | No
         ({"Test": ["cmd", "a"]}, "health check: unknown type 'cmd'"),
         ({"Test": ["CMD"]}, "health check: CMD without a command"),
         ({"Test": ["CMD", "a"], "Interval": -1}, "interval cannot be negative"),
+        ({"Test": ["CMD", "a"], "Interval": 100_000}, "interval cannot be less than 1ms"),
         ({"Test": ["CMD", "a"], "Retries": -1}, "retries cannot be negative"),
     ],
 )
