@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_addresses(checks: Checks, services: list[ServiceConfig]) -> None:
-    """Report invalid or overlapping subnets and addresses that are outside of them or taken twice."""
+    """Report invalid or overlapping subnets and addresses that are outside of them."""
     subnets: dict[str, list[Network]] = {}
     all_subnets: list[tuple[Network, Path]] = []
     for name, network in used_networks(checks, services).items():
@@ -103,7 +103,6 @@ def _address(checks: Checks, text: str, path: Path) -> Address | None:
 
 
 def _fixed(checks: Checks, services: list[ServiceConfig], subnets: dict[str, list[Network]]) -> None:
-    taken: dict[tuple[str, Address], Path] = {}
     for service in services:
         for name, attached in service.networks.items():
             for key in ("ipv4_address", "ipv6_address"):
@@ -115,16 +114,6 @@ def _fixed(checks: Checks, services: list[ServiceConfig], subnets: dict[str, lis
                 if address is None:
                     continue
                 _in_network(checks, address, name, path, subnets.get(name))
-                if (name, address) in taken:
-                    first = taken[name, address]
-                    checks.fail(
-                        f'Address already in use: {address} is also given to service "{first[1]}"',
-                        path,
-                        related=(checks.mark(first),),
-                    )
-                elif service.replicas > 1:
-                    checks.fail(f"Address already in use: {address} is fixed, but the service has replicas", path)
-                taken.setdefault((name, address), path)
 
 
 def _in_network(checks: Checks, address: Address, name: str, path: Path, subnets: list[Network] | None) -> None:

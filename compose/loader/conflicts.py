@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from compose.errors import ConsistencyError
 from compose.loader.checks import Checks
 from compose.loader.report import Report
 from compose.model.capabilities import CAPABILITIES
+from compose.model.conflicts import conflicts
 from compose.model.project import nearest
 
 if TYPE_CHECKING:
     from compose.loader.tree import Path
-    from compose.model.network import NetworkConfig, PortConfig
+    from compose.model.network import NetworkConfig
     from compose.model.project import Project
     from compose.model.service import ServiceConfig
 
@@ -26,7 +28,7 @@ _SYSCTL = re.compile(
     r"(net[./].+|fs[./]mqueue[./].+|kernel[./](msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced"
     r"|domainname|hostname))\Z"
 )
-_WILDCARD = ("", "0.0.0.0", "::")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _DOMAIN = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
@@ -46,6 +48,7 @@ def find_faults(checks: Checks) -> None:
         _devices(checks, service)
         _image(checks, service)
         _targets(checks, service)
+        _name(checks, service)
 
 
 def refuse_conflicts(project: Project) -> None:
@@ -59,9 +62,9 @@ def refuse_conflicts(project: Project) -> None:
 
 def find_conflicts(checks: Checks) -> None:
     """Report every conflict between the enabled services and in the networks they use."""
+    for problem in conflicts(checks.project):
+        checks.report.put(ConsistencyError, problem)
     services = list(checks.project.services.values())
-    _ports(checks, services)
-    _names(checks, services)
     addressed = any(attached and (attached.ipv4_address or attached.ipv6_address)
                     for service in services for attached in service.networks.values())  # fmt: skip
     if addressed or any(network.ipam.config for network in checks.project.networks.values()):
@@ -129,6 +132,15 @@ def _image(checks: Checks, service: ServiceConfig) -> None:
     checks.fail(f'invalid reference format: "{image}"', path, expected="[registry/]name[:tag][@digest]")
 
 
+def _name(checks: Checks, service: ServiceConfig) -> None:
+    if service.container_name and not _NAME.fullmatch(service.container_name):
+        checks.fail(
+            f"'{service.container_name}' does not match pattern '{_NAME.pattern}'",
+            ("services", service.name, "container_name"),
+            expected="two or more letters, digits, underscores, dots and hyphens",
+        )
+
+
 def _targets(checks: Checks, service: ServiceConfig) -> None:
     for index, volume in enumerate(service.volumes):
         path: Path = ("services", service.name, "volumes", index)
@@ -137,75 +149,6 @@ def _targets(checks: Checks, service: ServiceConfig) -> None:
             checks.fail(text, path, expected="an absolute path in the container")
         elif volume.target == "/":
             checks.fail("invalid volume specification: destination can't be '/'", path)
-
-
-def _ports(checks: Checks, services: list[ServiceConfig]) -> None:
-    """Containers of one service share a host port; one that others wait for to complete hands its port on."""
-    ended = {
-        target
-        for service in services
-        for target, edge in service.depends_on.items()
-        if edge.condition == "service_completed_successfully"
-    }
-    taken: dict[tuple[str, str], list[tuple[PortConfig, ServiceConfig, Path]]] = {}
-    for service in services:
-        shared = service.network_mode == "host" or service.network_mode.startswith(("service:", "container:"))
-        if shared or service.name in ended or not service.replicas or service.provider is not None:
-            continue
-        for index, port in enumerate(service.ports):
-            if not port.published or "-" in port.published or port.published == "0":
-                continue
-            path: Path = ("services", service.name, "ports", index)
-            for other_port, other, other_path in taken.setdefault((port.published, port.protocol), []):
-                same = other is service and other_port.target == port.target
-                if not same and _same_address(port.host_ip, other_port.host_ip):
-                    _taken(checks, port, (service, path), (other, other_path))
-                    break
-            taken[port.published, port.protocol].append((port, service, path))
-
-
-def _same_address(one: str, other: str) -> bool:
-    """Whether two host addresses cannot both be bound: without one, all of both families are meant."""
-    if one == other or "" in (one, other):
-        return True
-    return (":" in one) == (":" in other) and (one in _WILDCARD or other in _WILDCARD)
-
-
-def _taken(
-    checks: Checks, port: PortConfig, mine: tuple[ServiceConfig, Path], theirs: tuple[ServiceConfig, Path]
-) -> None:
-    where = checks.mark(theirs[1])
-    line = f" (line {where.line})" if where is not None else ""
-    checks.fail(
-        f"port is already allocated: {port.published}/{port.protocol or 'tcp'} of the host is also published by"
-        f' service "{theirs[0].name}"{line}',
-        mine[1],
-        expected="another published port or host_ip",
-        related=(where,),
-    )
-
-
-def _names(checks: Checks, services: list[ServiceConfig]) -> None:
-    taken: dict[str, ServiceConfig] = {}
-    for service in services:
-        name = service.container_name
-        if not name:
-            continue
-        path: Path = ("services", service.name, "container_name")
-        if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", name):
-            checks.fail(
-                f"'{name}' does not match pattern '[a-zA-Z0-9][a-zA-Z0-9_.-]+'",
-                path,
-                expected="two or more letters, digits, underscores, dots and hyphens",
-            )
-        elif name in taken:
-            other = taken[name].name
-            checks.fail(
-                f'container name "{name}" is already in use by service {other}',
-                path,
-                related=(checks.mark(("services", other, "container_name")),),
-            )
-        taken.setdefault(name, service)
 
 
 def used_networks(checks: Checks, services: list[ServiceConfig]) -> dict[str, NetworkConfig]:

@@ -39,7 +39,10 @@ class Report:
         from compose.loader.tree import path_text
 
         self.damaged.add(path[:2])
-        problem = Problem(message, path_text(path), mark, expected, suggestion, related)
+        self.put(kind, Problem(message, path_text(path), mark, expected, suggestion, related))
+
+    def put(self, kind: type[LoadError], problem: Problem) -> None:
+        """Record a problem that is described already, once; nobody counts as damaged by it."""
         if problem not in self._known:
             self._known.add(problem)
             self.problems.append((kind, problem))

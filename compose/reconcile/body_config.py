@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from compose.model.naming import image_name
 from compose.reconcile import labels
 from compose.reconcile.body_network import exposed_ports
-from compose.reconcile.instance import image_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from compose.errors import ConsistencyError
 from compose.graph import DependencyGraph
 from compose.model.confighash import service_hash
+from compose.model.naming import image_name
 from compose.model.record import Record
-from compose.reconcile.instance import image_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
+from compose.model.naming import container_name
 from compose.model.record import Record
 from compose.reconcile.nothing import NOTHING
 
@@ -50,16 +51,6 @@ class Instance(Record):
     def temporary_name(self) -> str:
         """`<first 12 digits of the old id>_<name>`."""
         return f"{self.replaces[:12]}_{self.name}"
-
-
-def container_name(project: str, service: ServiceConfig, number: int) -> str:
-    """`container_name`, else `<project>-<service>-<number>`."""
-    return service.container_name or f"{project}-{service.name}-{number}"
-
-
-def image_name(project: str, service: ServiceConfig) -> str:
-    """`image`, else the name a built image gets: `<project>-<service>`."""
-    return service.image or f"{project}-{service.name}"
 
 
 def seccomp_path(security_opt: str, working_dir: str) -> str:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from compose.errors import ConsistencyError
 from compose.graph import service_in_mode
+from compose.model.naming import image_name
 from compose.model.record import Record
 from compose.reconcile import labels
-from compose.reconcile.instance import image_name
 from compose.reconcile.nothing import NOTHING
 from compose.reconcile.plan_images import is_for, platform_of
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compose.model.naming import container_name
 from compose.model.record import Record
 from compose.reconcile import labels
 from compose.reconcile.divergence import divergence
-from compose.reconcile.instance import container_name
 from compose.reconcile.up_draft import PAUSED, Slot
 
 if TYPE_CHECKING:

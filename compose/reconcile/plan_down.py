@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compose.model.naming import image_name
 from compose.reconcile import labels
 from compose.reconcile.draft import Draft
-from compose.reconcile.instance import image_name
 from compose.reconcile.observed import project_from_labels
 from compose.reconcile.options import DownOptions
 

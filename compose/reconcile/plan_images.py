@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from compose.errors import ComposeError
+from compose.model.naming import image_name
 from compose.model.record import Record
-from compose.reconcile.instance import image_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

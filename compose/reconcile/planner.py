@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compose.reconcile.conflicts import check_conflicts
+from compose.errors import ConsistencyError
+from compose.model.conflicts import conflicts, scaled_names
 from compose.reconcile.desired import desired_state
 from compose.reconcile.ignored import ignored
 from compose.reconcile.options import UpOptions
@@ -44,7 +45,9 @@ def scale(project: Project, observed: ObservedState, replicas: Mapping[str, int]
 
 def reconcile(desired: DesiredState, observed: ObservedState, options: UpOptions) -> Plan:
     """The plan from observed to desired state."""
-    check_conflicts(desired.project)
+    problems = scaled_names(desired.project) + conflicts(desired.project)
+    if problems:
+        raise ConsistencyError(problems)
     draft = plan_resources(desired, observed, options)
     if options.start:
         starts = Starts(draft, draft.slots, wait_timeout=options.wait_timeout)

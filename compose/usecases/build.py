@@ -8,8 +8,8 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from compose.errors import ComposeError
+from compose.model.naming import image_name
 from compose.reconcile.desired import images
-from compose.reconcile.instance import image_name
 from compose.reconcile.plan import PlanBuilder
 from compose.reconcile.plan_build import (
     IMAGE_CONTEXT,
@@ -23,6 +23,7 @@ from compose.reconcile.plan_build import (
 from compose.usecases import imagebuild
 from compose.usecases.execute import execute
 from compose.usecases.observe import observe
+from compose.usecases.report import ForwardingReporter
 from runtime.errors import EngineError
 
 if TYPE_CHECKING:
@@ -198,11 +199,11 @@ class Finding(NamedTuple):
     line: int
 
 
-class _Listener:
+class _Listener(ForwardingReporter):
     """Passes everything on and remembers what was built and what failed."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+        super().__init__(reporter)
         self.images: dict[str, str] = {}
         """Service to image id."""
         self.findings: list[Finding] = []
@@ -224,18 +225,3 @@ class _Listener:
         elif event.get("status") == "done":
             self.images |= dict.fromkeys(names, str((event.get("result") or {}).get("Id") or ""))
         self._reporter.event(operation, event)
-
-    def end(self) -> None:
-        self._reporter.end()
-
-    def dry_run(self, plan: Plan) -> None:
-        self._reporter.dry_run(plan)
-
-    def warn(self, text: str) -> None:
-        self._reporter.warn(text)
-
-    def info(self, text: str) -> None:
-        self._reporter.info(text)
-
-    def ask(self, question: str) -> bool:
-        return self._reporter.ask(question)

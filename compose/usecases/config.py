@@ -110,7 +110,7 @@ class Config:
 
     def images(self) -> list[str]:
         """The image of each service."""
-        from compose.reconcile.instance import image_name
+        from compose.model.naming import image_name
 
         project = self._load(self._request.services)
         return [image_name(project.name, service) for service in project.services.values()]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from compose.errors import ComposeError
 from compose.graph import service_in_mode
+from compose.model.naming import image_name
 from compose.reconcile.desired import images
-from compose.reconcile.instance import image_name
 from compose.reconcile.plan import PlanBuilder
 from compose.reconcile.plan_images import NEVER, plan_images, wanted_images
 from compose.usecases.execute import execute

@@ -12,6 +12,7 @@ from compose.reconcile.plan_images import pull as plan_pull
 from compose.usecases.ensure_images import with_access
 from compose.usecases.execute import execute
 from compose.usecases.observe import observe
+from compose.usecases.report import ForwardingReporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,33 +156,15 @@ def _is_settled(reference: str, observed: ObservedState) -> bool:
     return bool(observed.image_id(reference)) and not moving
 
 
-class _Listener:
+class _Listener(ForwardingReporter):
     """Passes everything on and remembers which transfers failed."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+        super().__init__(reporter)
         self.failed: dict[str, str] = {}
         """Service to message."""
-
-    def begin(self, plan: Plan) -> None:
-        self._reporter.begin(plan)
 
     def event(self, operation: Operation, event: PlanEvent) -> None:
         if event.get("status") == "warning":
             self.failed[operation["resource"].partition(" ")[2]] = event.get("text", "")
         self._reporter.event(operation, event)
-
-    def end(self) -> None:
-        self._reporter.end()
-
-    def dry_run(self, plan: Plan) -> None:
-        self._reporter.dry_run(plan)
-
-    def warn(self, text: str) -> None:
-        self._reporter.warn(text)
-
-    def info(self, text: str) -> None:
-        self._reporter.info(text)
-
-    def ask(self, question: str) -> bool:
-        return self._reporter.ask(question)

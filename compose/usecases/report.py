@@ -36,6 +36,34 @@ class Reporter(Protocol):
         """Put a question to the user; false when there is nobody to ask."""
 
 
+class ForwardingReporter:
+    """Passes everything on; what listens in on the way overrides what it wants to hear."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def begin(self, plan: Plan) -> None:
+        self._reporter.begin(plan)
+
+    def event(self, operation: Operation, event: PlanEvent) -> None:
+        self._reporter.event(operation, event)
+
+    def end(self) -> None:
+        self._reporter.end()
+
+    def dry_run(self, plan: Plan) -> None:
+        self._reporter.dry_run(plan)
+
+    def warn(self, text: str) -> None:
+        self._reporter.warn(text)
+
+    def info(self, text: str) -> None:
+        self._reporter.info(text)
+
+    def ask(self, question: str) -> bool:
+        return self._reporter.ask(question)
+
+
 class LogSink(Protocol):
     """Receives what containers print."""
 

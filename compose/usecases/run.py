@@ -16,6 +16,7 @@ from compose.reconcile.plan import PlanBuilder
 from compose.usecases.ensure_images import ensure_images
 from compose.usecases.execute import execute, submit
 from compose.usecases.observe import observe
+from compose.usecases.report import ForwardingReporter
 from compose.usecases.up import seccomp_profiles
 
 if TYPE_CHECKING:
@@ -116,11 +117,11 @@ class OneOff:
         submit(self._client, builder.build(""), self._quiet, project=self._project)
 
 
-class _Without:
+class _Without(ForwardingReporter):
     """A reporter that says nothing of one resource: the one-off speaks for itself."""
 
     def __init__(self, reporter: Reporter, resource: Callable[[], str]) -> None:
-        self._reporter = reporter
+        super().__init__(reporter)
         self._resource = resource
         self._silent = False
 
@@ -136,18 +137,6 @@ class _Without:
     def end(self) -> None:
         if not self._silent:
             self._reporter.end()
-
-    def dry_run(self, plan: Plan) -> None:
-        self._reporter.dry_run(plan)
-
-    def warn(self, text: str) -> None:
-        self._reporter.warn(text)
-
-    def info(self, text: str) -> None:
-        self._reporter.info(text)
-
-    def ask(self, question: str) -> bool:
-        return self._reporter.ask(question)
 
 
 def with_volumes(project: Project, service: str, said: Sequence[str], absolute: Callable[[str], str]) -> Project:

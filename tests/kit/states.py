@@ -7,13 +7,14 @@ from typing import Any
 from compose.graph import edges
 from compose.model.confighash import network_hash, service_hash, volume_hash
 from compose.model.mounts import ServiceVolumeConfig
+from compose.model.naming import image_name
 from compose.model.network import NetworkConfig, PortConfig
 from compose.model.project import Project
 from compose.model.service import ServiceConfig, ServiceDependency
 from compose.model.volume import VolumeConfig
 from compose.reconcile import labels
 from compose.reconcile.container_body import create_container
-from compose.reconcile.instance import Instance, image_name
+from compose.reconcile.instance import Instance
 from compose.reconcile.observed import ObservedState, observe
 
 NAME = "app"

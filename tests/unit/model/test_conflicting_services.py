@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from compose.errors import ConsistencyError, SourceMark
+from compose.model.conflicts import conflicts, scaled_names
 from compose.model.network import ServiceNetworkConfig
-from compose.reconcile.conflicts import conflicts
 from compose.reconcile.planner import up
 from tests.kit.states import port, project, service, state
 
@@ -42,7 +42,7 @@ def test_two_services_on_one_host_port(one: Any, other: Any, clash: bool) -> Non
 def test_replicas_of_one_service_share_a_port_and_two_targets_do_not() -> None:
     assert messages(service("a", scale=3, ports=(port("80"),))) == []
     assert messages(service("a", ports=(port("80", 1), port("80", 2)))) == [
-        "host port 0.0.0.0:80/tcp is already published by service a"
+        'port is already allocated: 80/tcp of the host is also published by service "a"'
     ]
 
 
@@ -56,8 +56,8 @@ def test_a_service_on_the_host_network_publishes_nothing() -> None:
 
 
 def test_a_custom_name_cannot_be_scaled() -> None:
-    found = messages(service("web", container_name="custom", scale=2))
-    assert found[0].startswith('the "web" service is using the custom container name "custom"')
+    found = scaled_names(project(service("web", container_name="custom", scale=2)))
+    assert found[0].message.startswith('the "web" service is using the custom container name "custom"')
 
 
 def test_container_names_are_unique_also_against_generated_ones() -> None:
@@ -74,9 +74,11 @@ def test_fixed_addresses_are_unique() -> None:
     fixed = {"default": ServiceNetworkConfig(ipv6_address="fd00::5")}
     same = {"default": ServiceNetworkConfig(ipv6_address="fd00:0::5")}
     assert messages(service("a", networks=fixed), service("b", networks=same)) == [
-        "address fd00:0::5 on network default is already in use by service a"
+        'Address already in use: fd00::5 is also given to service "a"'
     ]
-    assert messages(service("a", networks=fixed, scale=2)) == ["address fd00::5 cannot be shared by 2 containers"]
+    assert messages(service("a", networks=fixed, scale=2)) == [
+        "Address already in use: fd00::5 is fixed, but the service has replicas"
+    ]
 
 
 def test_a_conflict_tells_both_places() -> None:
@@ -88,6 +90,6 @@ def test_a_conflict_tells_both_places() -> None:
     with pytest.raises(ConsistencyError) as caught:
         up(app, state(app))
     assert caught.value.message == (
-        "compose.yaml:8:9: services.b.ports[0]: host port 0.0.0.0:80/tcp is already published by service a "
-        "(see compose.yaml:4:9)"
+        "compose.yaml:8:9: services.b.ports[0]: port is already allocated: 80/tcp of the host is also published by "
+        'service "a" (line 4); expected another published port or host_ip (see compose.yaml:4:9)'
     )

@@ -1,0 +1,18 @@
+"""Name what a service becomes: its containers and its image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compose.model.service import ServiceConfig
+
+
+def container_name(project: str, service: ServiceConfig, number: int) -> str:
+    """`container_name`, else `<project>-<service>-<number>`."""
+    return service.container_name or f"{project}-{service.name}-{number}"
+
+
+def image_name(project: str, service: ServiceConfig) -> str:
+    """`image`, else the name a built image gets: `<project>-<service>`."""
+    return service.image or f"{project}-{service.name}"
