@@ -10,7 +10,7 @@ from runtime.errors import EngineError, Forbidden, InvalidParameter
 from runtime.images.registry.auth import Authorizer
 from runtime.images.registry.backoff import Backoff, asked_pause
 from runtime.images.registry.failures import MAX_BODY, LoginFailed, denied, failure
-from runtime.images.registry.transport import Broken, NoTls, Trust, discard, read_bounded
+from runtime.images.registry.transport import Broken, NoTls, Trust, Unreachable, discard, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,6 +54,7 @@ class Session:
         self._backoff = backoff
         self._scheme = endpoint.schemes[0]
         self._settled = len(endpoint.schemes) == 1
+        self._answered = False
         actions = "pull,push" if push else "pull"
         scopes = [f"repository:{reference.path}:{actions}", *(f"repository:{path}:pull" for path in sources)]
         self._scope = " ".join(scopes)
@@ -83,8 +84,11 @@ class Session:
             try:
                 response = self._authorised(method, path, headers or {}, body)
             except Broken as error:
+                if isinstance(error, Unreachable) and not self._answered:
+                    raise
                 broken: EngineError = error
             else:
+                self._answered = True
                 if response.status not in PASSING:
                     return response
                 asked = asked_pause(response.headers.get("retry-after"), time.time())

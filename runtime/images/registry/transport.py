@@ -45,6 +45,10 @@ class Broken(Unavailable):
     """A connection that could not be made or did not last; another attempt may succeed."""
 
 
+class Unreachable(Broken):
+    """No such host, or nobody listens there: from one that never answered, another attempt hears the same."""
+
+
 class NoTls(Broken):
     """The TLS handshake failed; the host may speak plain HTTP."""
 
@@ -224,11 +228,19 @@ def _failure(error: errors.HTTPError, url: str, proxy: str) -> Broken:
         via = urlsplit(proxy)
         reason = _reason(error.original_error if isinstance(error.original_error, Exception) else error)
         return Broken(f"{place}: proxy {via.hostname}{f':{via.port}' if via.port else ''}: {reason}")
+    if isinstance(error, errors.NameResolutionError) or _is_refused(error):
+        return Unreachable(f"{place}: {_reason(error)}")
     if isinstance(error, errors.SSLError) or isinstance(error.__cause__, ssl.SSLError):
         return NoTls(f"{place}: {_reason(error)}")
     if url.startswith("https:") and isinstance(error, errors.ProtocolError):
         return NoTls(f"{place}: {_reason(error)}")
     return Broken(f"{place}: {_reason(error)}")
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ConnectionRefusedError):
+        error = error.__cause__
+    return error is not None
 
 
 def _place(url: str) -> str:
