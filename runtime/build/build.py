@@ -10,7 +10,6 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.build import runstep
 from runtime.build.cachemounts import CacheMounts
 from runtime.build.containers import Containers
 from runtime.build.contexts import Contexts
@@ -19,12 +18,14 @@ from runtime.build.progress import Progress
 from runtime.build.session import Session
 from runtime.build.snapshots import Snapshots
 from runtime.build.solver import Solver
+from runtime.cgroups import layout
 from runtime.errors import EngineError
 from runtime.images import workspace
 from runtime.images.buildcache import BuildCache
 from runtime.images.store import ImageStore
 from runtime.linux import constants as c
 from runtime.linux.syscalls import KERNEL
+from runtime.oci import machinefacts
 
 if TYPE_CHECKING:
     import socket
@@ -79,7 +80,7 @@ def build(
             progress=Progress(emit),
             work=work,
             memory=memory,
-            facts=runstep.machine_facts(),
+            facts=machinefacts.gather(layout.detect().version),
         )
         started(session)
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import NotSupported
 from runtime.images import platform as platforms
+from runtime.linux import hostfacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +47,4 @@ def _runs(architecture: str) -> bool:
     if architecture in _NATIVE.get(local, (local,)):
         return True
     emulator = f"{BINFMT}/qemu-{_EMULATORS.get(architecture, architecture)}"
-    return os.path.exists(emulator) and _text(emulator).startswith("enabled")
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+    return os.path.exists(emulator) and hostfacts.read_text(emulator).startswith("enabled")

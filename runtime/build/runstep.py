@@ -6,18 +6,16 @@ neither the image nor the cache key.
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtime.build import gopath
 from runtime.build.dockerfile.args import proxy_environment
-from runtime.cgroups import layout
 from runtime.errors import InvalidParameter, NotFound
 from runtime.linux import hostfacts
 from runtime.network import hostfiles
-from runtime.oci import capabilities, spec
+from runtime.oci import spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from runtime.wire.containers import ContainerConfig, HostConfig
 
 HOSTNAME: Final = "buildkitsandbox"
-_THERMAL: Final = "/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle"
 _AGENT: Final = "/run/buildkit/ssh_agent."
 
 
@@ -73,18 +70,6 @@ def key_parts(command: Command, mounts: Sequence[Mount], digests: Sequence[str],
             f"{mount.type}\0{mount.target}\0{mount.source}\0{mount.from_}\0{mount.id}\0{mount.readonly}\0{mount.env}"
         )
     return [*parts, *digests]
-
-
-def machine_facts() -> spec.SpecFacts:
-    """What specs depend on on this machine."""
-    mask = hostfacts.bounding_set(_text("/proc/self/status"))
-    return spec.SpecFacts(
-        cgroup_version=layout.detect().version,
-        rootless=os.geteuid() != 0,
-        capabilities=capabilities.names_of(mask),
-        cpus=os.cpu_count() or 1,
-        masked_paths=tuple(sorted(glob.glob(_THERMAL))),
-    )
 
 
 def make_spec(
@@ -144,8 +129,10 @@ def host_files(
     texts = {
         "hosts": hostfiles.hosts(HOSTNAME, "", [], request.extra_hosts, address)
         if network != "host" or request.extra_hosts
-        else _text("/etc/hosts"),
-        "resolv.conf": _text("/etc/resolv.conf") if network == "host" else _resolv_conf(embedded=embedded),
+        else hostfacts.read_text("/etc/hosts"),
+        "resolv.conf": hostfacts.read_text("/etc/resolv.conf")
+        if network == "host"
+        else _resolv_conf(embedded=embedded),
     }
     place = f"{directory}/files-{network}-{int(embedded)}"
     os.makedirs(place, mode=0o700, exist_ok=True)
@@ -220,12 +207,6 @@ def absolute(target: str, cwd: str) -> str:
 
 
 def _resolv_conf(*, embedded: bool) -> str:
-    return hostfiles.resolv_conf(hostfiles.parse_resolv_conf(_text("/etc/resolv.conf")), embedded=embedded)
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""
+    return hostfiles.resolv_conf(
+        hostfiles.parse_resolv_conf(hostfacts.read_text("/etc/resolv.conf")), embedded=embedded
+    )

@@ -25,6 +25,7 @@ UNSHARED_IPC = ("private", "none")
 """Modes that say so; one that says nothing can be joined, where Docker wants `shareable` in so many words."""
 HOST_FILES = ("hosts", "hostname", "resolv.conf")
 CONFIG = "config.json"
+ID_LENGTH = 64
 
 
 async def build_bundle(engine: Engine, container: Container) -> str:
@@ -74,6 +75,14 @@ def remove_bundle(engine: Engine, container_id: str) -> None:
         os.rmdir(container_id, dir_fd=directory)
     except OSError:
         return
+
+
+def remove_strays(engine: Engine) -> None:
+    """Bundles whose container was removed by an engine that ended before it came to them."""
+    for name in os.listdir(engine.zygote.bundles):
+        # what the zygote rehearses with has no container's id
+        if len(name) == ID_LENGTH and name not in engine.containers:
+            remove_bundle(engine, name)
 
 
 def _write(engine: Engine, container_id: str, texts: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine.bundle import remove_strays
 from runtime.engine.log import log
 from runtime.engine.run import Run
 from runtime.errors import EngineError, NotFound, Unavailable
@@ -41,6 +42,7 @@ async def restore(engine: Engine) -> None:
     await engine.ports.restore()
     await asyncio.gather(*(_take_up(engine, container) for container in containers))
     await engine.sandboxes.drop_unused()
+    remove_strays(engine)
     await engine.ports.settle()
     _delete_stale_cgroups(engine)
     if os.listdir(engine.paths.trash):

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 from runtime.cgroups import layout as cgroup_layout
 from runtime.errors import EngineError, InvalidParameter, SystemFailure
 from runtime.images import hostlayer
-from runtime.linux import constants as c
 from runtime.linux.syscalls import KERNEL
 from runtime.network import sandbox
-from runtime.shim import atrest, orphans, shim
+from runtime.shim import atrest, orphans, shim, standing
 from runtime.shim.fdstore import FdStore
 from runtime.shim.loop import READ, Loop, complain
 from runtime.shim.rehearsal import rehearse
-from runtime.shim.respawn import HostNamespaces, Respawn
+from runtime.shim.respawn import Respawn
 from runtime.version import PROTOCOL, VERSION
 from runtime.wire import seqpacket, unixsocket
 
@@ -72,8 +71,8 @@ class Zygote:
     def __init__(self, kernel: Kernel, config: dict[str, Any], first: socket.socket) -> None:
         self._kernel = kernel
         self._config = config
-        self._namespaces = _leave_host(kernel)
-        self._bundles = _mount_bundles(kernel, f"{config['run']}/bundles")
+        self._namespaces = standing.leave_host(kernel)
+        self._bundles = standing.mount_bundles(kernel, f"{config['run']}/bundles")
         self._surroundings: shim.Surroundings = {
             "engine": config["engine"],
             "namespaces": self._namespaces,
@@ -243,7 +242,7 @@ class Zygote:
         if os.fork() == 0:
             try:
                 signal.set_wakeup_fd(-1)
-                _close_all_but({0, 1, 2, fds[0]})
+                standing.close_all_but({0, 1, 2, fds[0]})
                 atrest.main(self._kernel, message, fds[0])
             except BaseException as error:  # nothing may return into the zygote's loop
                 complain(f"archive: {type(error).__name__}: {error}")
@@ -256,7 +255,7 @@ class Zygote:
         try:
             # The handler that does nothing stays: to reset it costs more pages than it does.
             signal.set_wakeup_fd(-1)
-            _close_all_but({0, 1, 2, *fds, self._namespaces["pid"], self._namespaces["mnt"]})
+            standing.close_all_but({0, 1, 2, *fds, self._namespaces["pid"], self._namespaces["mnt"]})
             # A container's default limit is the machine's, not what the fd store needs.
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft_files, self._hard_files))
             shim.main(
@@ -330,7 +329,7 @@ _REQUESTS: dict[str, Callable[[Zygote, dict[str, Any], list[int]], Answer]] = {
 
 def main(socket_fd: int) -> None:
     """The zygote's whole life; `socket_fd` is the first engine's connection, its first message the configuration."""
-    _detach(socket_fd)
+    standing.detach(KERNEL, socket_fd)
     first = socket.socket(fileno=socket_fd)
     first.set_inheritable(False)
     config, _ = seqpacket.recv(first)
@@ -348,36 +347,6 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _detach(socket_fd: int) -> None:
-    KERNEL.set_name("pycomposezygote")
-    KERNEL.prctl(c.PR_SET_DUMPABLE, 0)
-    KERNEL.prctl(c.PR_SET_CHILD_SUBREAPER, 1)
-    _close_all_but({0, 1, 2, socket_fd})
-    os.chdir("/")
-    os.umask(0o022)
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _leave_host(kernel: Kernel) -> HostNamespaces:
-    """Enter a mount namespace that receives the host's mounts and sends none back."""
-    kept: HostNamespaces = {
-        "pid": os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC),
-        "mnt": os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
-    }
-    kernel.unshare(c.CLONE_NEWNS)
-    kernel.mount("", "/", "", c.MS_REC | c.MS_SLAVE)
-    return kept
-
-
-def _mount_bundles(kernel: Kernel, path: str) -> int:
-    """A tmpfs for what is written anew at each start: on a disk's file system each file would cost more than its container's
-    whole root (ext4 looks at every inode freed in the last five seconds before it takes one)."""
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    kernel.mount("tmpfs", path, "tmpfs", c.MS_NOSUID | c.MS_NODEV | c.MS_NOEXEC, "mode=700")
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
 def _watch_children(loop: Loop, reap: Callable[[], None]) -> tuple[socket.socket, socket.socket]:
     """Call `reap` after SIGCHLD: the handler itself does nothing, its byte wakes the loop."""
     ours, theirs = socket.socketpair()
@@ -392,12 +361,3 @@ def _watch_children(loop: Loop, reap: Callable[[], None]) -> tuple[socket.socket
     signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     return ours, theirs
-
-
-def _close_all_but(keep: set[int]) -> None:
-    first = 0
-    for fd in sorted(keep):
-        if fd > first:
-            os.closerange(first, fd)
-        first = fd + 1
-    os.closerange(first, 1 << 30)
