@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contenders import IMAGE, rootfs
+from contenders import IMAGE, rootfs, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,27 +59,11 @@ class Builder:
 
     def build(self, folder: Path, *flags: str) -> float:
         """Seconds of one build; raises if it failed."""
-        return self._time([*self._command, *flags, "."], folder)
+        return timed([*self._command, *flags, "."], folder, self._environment)
 
     def build_services(self, folder: Path) -> float:
         """Seconds of a build of the project's services."""
-        return self._time([*self.compose, "build"], folder)
-
-    def _time(self, command: list[str], folder: Path) -> float:
-        began = time.perf_counter()
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        took = time.perf_counter() - began
-        if done.returncode:
-            raise SystemExit(f"{self.name} build: exit {done.returncode}\n{done.stderr}")
-        return took
+        return timed([*self.compose, "build"], folder, self._environment)
 
 
 class Engine(http.client.HTTPConnection):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +22,19 @@ POLL = 0.0005
 """Seconds between two looks at what is being waited for."""
 
 
-class Contender:
+def timed(command: list[str], folder: Path, environment: dict[str, str]) -> float:
+    """Seconds from exec to exit; raises SystemExit with what it said if it failed."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    took = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}")
+    return took
+
+
+class Contender(ABC):
     """One way to run compose commands."""
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str]) -> None:
@@ -31,20 +44,7 @@ class Contender:
 
     def run(self, folder: Path, *arguments: str) -> float:
         """Seconds that the command took; raises if it failed."""
-        began = time.perf_counter()
-        done = subprocess.run(
-            [*self.command, *arguments],
-            cwd=folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        took = time.perf_counter() - began
-        if done.returncode:
-            raise SystemExit(f"{self.name} {' '.join(arguments)}: exit {done.returncode}\n{done.stderr}")
-        return took
+        return timed([*self.command, *arguments], folder, self.environment)
 
     def init(self, project: str) -> int:
         """The pid, on this machine, of the first process of the project's only running container; waits for it."""
@@ -54,13 +54,13 @@ class Contender:
                 return pids[0]
             time.sleep(POLL)
 
+    @abstractmethod
     def init_pids(self, label: str) -> list[int]:
         """Those of all running containers with the label."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self) -> None:
         """End its engine."""
-        raise NotImplementedError
 
     def api(self, socket: str, path: str) -> Any:
         """The answer of an engine's HTTP API."""
