@@ -44,8 +44,10 @@ class Layout:
             while path:
                 try:
                     os.rmdir(f"{mount}/{path}")
+                except FileNotFoundError:
+                    pass  # somebody was quicker, and may have found the one above in use then
                 except OSError:
-                    break  # not empty, or somebody was quicker
+                    break  # not empty
                 path = os.path.dirname(path)
 
 

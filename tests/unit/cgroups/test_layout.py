@@ -58,3 +58,12 @@ def test_a_container_that_manages_cgroups_gets_one_in_every_hierarchy(tmp_path: 
     everywhere = ManagerV1(mounts, "a/b")
     everywhere.create({"x-all-hierarchies": True})
     assert sorted(name for name, _ in everywhere.directories()) == sorted(os.path.basename(p) for p in mounts.values())
+
+
+def test_pruning_goes_on_above_what_another_has_removed_already(tmp_path: Path) -> None:
+    for mount in ("cpu", "memory"):
+        (tmp_path / mount / "pycompose").mkdir(parents=True)
+    (tmp_path / "memory" / "pycompose" / "other").mkdir()
+    Layout(1, {name: f"{tmp_path}/{name}" for name in ("cpu", "memory")}).prune("pycompose/gone")
+    assert not (tmp_path / "cpu" / "pycompose").exists()
+    assert (tmp_path / "memory" / "pycompose" / "other").exists()
