@@ -14,6 +14,8 @@ from compose.loader.scalars import resolve, sprint, tagged
 from compose.loader.tree import Map, Path, Seq, clone
 
 MAX_DEPTH = 200
+LIBRARY_TOO_DEEP = "exceeded maximum nesting depth"
+"""What libyaml says since 0.2.6 of more than a thousand levels."""
 MAX_ALIAS_NODES = 100_000
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _BOMS = (
@@ -88,7 +90,7 @@ class _Builder:
         self.from_aliases = 0
 
     def documents(self) -> list[Any]:
-        from yaml import YAMLError
+        from yaml import MarkedYAMLError, YAMLError
         from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
         roots: list[Any] = []
@@ -99,6 +101,11 @@ class _Builder:
                     self.anchors = {}
                     roots.append(self._document(parser))
         except YAMLError as error:
+            problem, mark = (error.problem, error.problem_mark) if isinstance(error, MarkedYAMLError) else (None, None)
+            if problem == LIBRARY_TOO_DEEP and mark is not None:
+                # It reads ahead of what it tells, so its own limit comes before ours though ours is lower: what comes
+                # before that place exceeds ours as well.
+                return _Builder(self.text[: mark.index], self.file).documents()
             raise SyntaxProblem(self._explain(error)) from None
         finally:
             parser.dispose()
