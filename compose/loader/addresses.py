@@ -46,6 +46,7 @@ def _subnet(checks: Checks, pool: IPAMPool, path: Path) -> Network | None:
         checks.fail(
             f"invalid subnet {pool.subnet}: invalid CIDR block notation",
             (*path, "subnet"),
+            unless_interpolated=True,
             expected="an address and a prefix length such as 172.28.0.0/16",
         )
         return None
@@ -74,7 +75,11 @@ def _inside(checks: Checks, pool: IPAMPool, subnet: Network, path: Path) -> None
     try:
         part = ipaddress.ip_network(pool.ip_range, strict=False)
     except ValueError:
-        checks.fail(f"invalid ip-range {pool.ip_range}: invalid CIDR block notation", (*path, "ip_range"))
+        checks.fail(
+            f"invalid ip-range {pool.ip_range}: invalid CIDR block notation",
+            (*path, "ip_range"),
+            unless_interpolated=True,
+        )
         return
     if part.version != subnet.version or not part.subnet_of(subnet):  # type: ignore[arg-type]
         checks.fail(
@@ -98,7 +103,7 @@ def _address(checks: Checks, text: str, path: Path) -> Address | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
-        checks.fail(f"invalid ip address: {text}", path, expected="an IPv4 or IPv6 address")
+        checks.fail(f"invalid ip address: {text}", path, expected="an IPv4 or IPv6 address", unless_interpolated=True)
         return None
 
 

@@ -39,7 +39,7 @@ def assemble(tree: Map, sources: Sources, report: Report, options: LoadOptions, 
     """The project. Raises LoadError with everything that was reported on the way here."""
     project = bind(tree, sources, report).with_profiles(sources.profiles)
     if options.consistency:
-        project = check(project, report, conflicts=options.conflicts)
+        project = check(project, report, conflicts=options.conflicts, selected=options.selected)
     reader = _VariableFiles(sources.environment.lookup, tree, report, files)
     services = {
         name: reader.service(service, environment=options.resolve_environment)

@@ -79,6 +79,13 @@ def _number(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
     return int(value)
 
 
+def _unsigned(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
+    number = _number(_binder, value, _codec, _path)
+    if number < 0 or (not isinstance(value, str) and value < 0):
+        raise ValueError(f"cannot parse value as 'uint64': {sprint(value)} overflows uint")
+    return number
+
+
 def _float(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
     number = to_float(value) if isinstance(value, str) else float(value)
     if number != number or number in (float("inf"), float("-inf")):  # noqa: PLR0124  (not a number)
@@ -96,16 +103,30 @@ def _duration(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
 
 def _mode(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
     if not isinstance(value, str):
-        return int(value)
+        return _mode_number(value)
     try:
         return int(value, 8)
     except ValueError:
         raise ValueError(f'invalid mode: "{value}" is not an octal number') from None
 
 
+def _mode_number(value: Any) -> int:
+    if isinstance(value, float) or not 0 <= value < 2**63:
+        raise ValueError(f"unexpected value type for mode: {sprint(value)} is no octal number such as 0o440")
+    return int(value)
+
+
+def _octal(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
+    if isinstance(value, str):
+        return _mode(_binder, value, _codec, _path)
+    if not 0 <= value < 2**32:
+        raise ValueError(f"cannot parse value as 'uint32': {sprint(value)} overflows uint")
+    return int(value)
+
+
 def _count(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
     if not isinstance(value, str):
-        return int(value)
+        return _number(_binder, value, _codec, _path)
     if value.lower() == "all":
         return -1
     try:
@@ -213,12 +234,14 @@ READERS: dict[str, Reader] = {
     "tristate": _flag,
     "number": _number,
     "optional_number": _number,
+    "unsigned": _unsigned,
+    "optional_unsigned": _unsigned,
     "float": _float,
     "size": _size,
     "duration": _duration,
     "optional_duration": _duration,
     "mode": _mode,
-    "octal": _mode,
+    "octal": _octal,
     "count": _count,
     "strings": _strings,
     "healthcheck_test": _test,

@@ -7,6 +7,7 @@ the same value. Only successes are kept: errors and what reads standard input ar
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -108,7 +109,7 @@ def name_of(options: LoadOptions, *what: str) -> str:
         for name, value in ((name, getattr(options, name)) for name in type(options).__specs__)
         if name not in ("environ", "stdin", "cache")
     ]
-    return hashlib.sha256(json.dumps([what, asked, VERSION, *_program()]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([what, asked, VERSION, *program()]).encode()).hexdigest()[:32]
 
 
 def holds(trail: Trail, options: LoadOptions) -> bool:
@@ -131,18 +132,27 @@ def holds(trail: Trail, options: LoadOptions) -> bool:
     return True
 
 
-def _program() -> Iterator[str]:
-    """What tells this program's code from another's of the same version, as while it is worked on."""
+@functools.cache
+def program() -> tuple[str, ...]:
+    """What tells this program's code from another's of the same version, as while it is worked on.
+
+    Found out once: it is about the code that this process has loaded.
+    """
     here = os.path.dirname(os.path.dirname(__file__))
+    found = []
     for part in _SOURCES:
         path = os.path.join(here, part)
         if os.path.isfile(path):
-            yield str(os.stat(path).st_mtime_ns)
+            found.append(str(os.stat(path).st_mtime_ns))
             continue
         with os.scandir(path) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.endswith((".py", ".json")):
-                    yield f"{entry.name} {entry.stat().st_mtime_ns}"
+            listed = sorted(entries, key=lambda entry: entry.name)
+            found += [f"{entry.name} {entry.stat().st_mtime_ns}" for entry in listed if _is_source(entry.name)]
+    return tuple(found)
+
+
+def _is_source(name: str) -> bool:
+    return name.endswith((".py", ".json"))
 
 
 def _remember(name: str, trail: Trail, project: Project) -> None:

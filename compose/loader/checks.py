@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     Rule = Callable[["Checks", ServiceConfig], None]
 
 
-def check(project: Project, report: Report, *, conflicts: bool = True) -> Project:
-    """Report what is inconsistent; the project comes back with `deploy.replicas` in step with `scale`."""
+def check(project: Project, report: Report, *, conflicts: bool = True, selected: tuple[str, ...] = ()) -> Project:
+    """Report what is inconsistent; the project comes back with `deploy.replicas` in step with `scale`.
+
+    Conflicts are looked for among the `selected` services and what these need, all enabled ones if none is selected.
+    """
     checks = Checks(project, report)
     for service in project.services.values():
         damaged = report.is_damaged("services", service.name)
@@ -36,6 +39,8 @@ def check(project: Project, report: Report, *, conflicts: bool = True) -> Projec
     if conflicts:
         from compose.loader.conflicts import find_conflicts, find_faults
 
+        known = [name for name in selected if name in project.all_services]
+        checks = Checks(project.with_enabled(known).with_selected(known), report)
         find_faults(checks)
         find_conflicts(checks)
     return project.replace(services={name: in_step(service) for name, service in project.services.items()})
@@ -63,12 +68,19 @@ class Checks:
         expected: str = "",
         suggestion: str = "",
         related: Iterable[SourceMark | None] = (),
+        unless_interpolated: bool = False,
     ) -> None:
-        """Report a problem at a path."""
+        """Report a problem at a path; `unless_interpolated`: not if a variable may have been wanting there."""
+        if unless_interpolated and self.is_interpolated(path):
+            return
         marks = tuple(mark for mark in related if mark is not None)
         self.report.add(
             ConsistencyError, message, path, self.mark(path), expected=expected, suggestion=suggestion, related=marks
         )
+
+    def is_interpolated(self, path: Path) -> bool:
+        """Whether variables stood at a path, as far as this load knows."""
+        return bool(self.report.interpolated) and self.mark(path) in self.report.interpolated
 
     def mark(self, path: Path) -> SourceMark | None:
         """Where the value at a path was written."""
@@ -138,6 +150,7 @@ def _networks(checks: Checks, service: ServiceConfig) -> None:
             (*path, "network_mode"),
             related=(checks.mark((*path, "networks")),),
         )
+        return  # whether the networks are there does not matter: they must go
     target = service.network_mode.removeprefix("service:")
     if target != service.network_mode and target not in {**checks.project.services, **service.depends_on}:
         checks.fail(f"service \"{target}\" not found for network_mode 'service:{target}'", (*path, "network_mode"))

@@ -36,7 +36,9 @@ _IMAGE = re.compile(
     r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?\Z",
     re.ASCII,
 )
-_BLANK = re.compile(r"(^|[:@/])([:@/]|$)")
+_HOLE = re.compile(r"(?<![^-._:@/])(?=[-._:@/]|\Z)")
+"""Where a variable without value stood: nothing between two separators, or between one and an end."""
+_DIGEST_HOLE = re.compile(r"@(x|[a-z0-9]+:x)\Z")
 
 
 def find_faults(checks: Checks) -> None:
@@ -81,6 +83,7 @@ def _restart(checks: Checks, service: ServiceConfig) -> None:
         " 'unless-stopped'",
         ("services", service.name, "restart"),
         suggestion=nearest(service.restart, _RESTARTS),
+        unless_interpolated=True,
     )
 
 
@@ -93,6 +96,7 @@ def _capabilities(checks: Checks, service: ServiceConfig) -> None:
                     f'invalid capability: unknown capability "CAP_{bare}"',
                     ("services", service.name, attribute, index),
                     suggestion=nearest(bare, CAPABILITIES),
+                    unless_interpolated=True,
                 )
 
 
@@ -102,6 +106,7 @@ def _sysctls(checks: Checks, service: ServiceConfig) -> None:
             checks.fail(
                 f'sysctl "{name}" is not in a separate kernel namespace',
                 ("services", service.name, "sysctls", name),
+                unless_interpolated=True,
                 expected="net.*, fs.mqueue.*, or kernel.msg*, kernel.sem, kernel.shm*",
             )
 
@@ -113,15 +118,17 @@ def _devices(checks: Checks, service: ServiceConfig) -> None:
                 f'invalid device mode "{device.permissions}" of {device.source}',
                 ("services", service.name, "devices", index),
                 expected="some of r, w and m",
+                unless_interpolated=True,
             )
 
 
 def _image(checks: Checks, service: ServiceConfig) -> None:
     image = service.image
-    # an empty part comes from a variable that is not set: that was warned of, and only a pull makes it an error
-    if not image or _BLANK.search(image) or _IMAGE.match(image) or re.fullmatch(r"[0-9a-f]{64}", image):
+    if not image or _IMAGE.match(image) or re.fullmatch(r"[0-9a-f]{64}", image):
         return
     path: Path = ("services", service.name, "image")
+    if checks.is_interpolated(path) and _IMAGE.match(_DIGEST_HOLE.sub("", _HOLE.sub("x", image))):
+        return
     if _IMAGE.match(image.lower()):
         checks.fail(
             f"invalid reference format: repository name ({image.split(':')[0]}) must be lowercase",
@@ -137,6 +144,7 @@ def _name(checks: Checks, service: ServiceConfig) -> None:
         checks.fail(
             f"'{service.container_name}' does not match pattern '{_NAME.pattern}'",
             ("services", service.name, "container_name"),
+            unless_interpolated=True,
             expected="two or more letters, digits, underscores, dots and hyphens",
         )
 
@@ -146,7 +154,7 @@ def _targets(checks: Checks, service: ServiceConfig) -> None:
         path: Path = ("services", service.name, "volumes", index)
         if not volume.target.startswith("/") and not re.match(r"[a-zA-Z]:", volume.target):
             text = f"invalid mount path: '{volume.target}' mount path must be absolute"
-            checks.fail(text, path, expected="an absolute path in the container")
+            checks.fail(text, path, expected="an absolute path in the container", unless_interpolated=True)
         elif volume.target == "/":
             checks.fail("invalid volume specification: destination can't be '/'", path)
 

@@ -179,6 +179,8 @@ class _Walk:
                     InterpolationError, f"error while interpolating {path_text(path)}: {error.message}", path, mark
                 )
                 return _FAILED
+            if mark is not None and result != text:
+                self.report.interpolated.add(mark)
         cast = node.value if node is not None else None
         if cast is None:
             return result

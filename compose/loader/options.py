@@ -32,6 +32,8 @@ class LoadOptions(Record):
     """Read `env_file` into `environment`; else the files stay named, as `config --hash` needs them."""
     conflicts: bool = True
     """Also refuse what the engine would refuse, and what services cannot have at once: host ports, addresses, names."""
+    selected: tuple[str, ...] = ()
+    """Services among which, and what they need, conflicts count; none: all that are enabled."""
     trace: bool = False
     """Keep every document as it was written, for `explain`."""
     cache: str = ""

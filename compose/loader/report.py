@@ -23,6 +23,8 @@ class Report:
         self._known: set[Problem] = set()
         self.damaged: set[Path] = set()
         self.warnings: list[str] = []
+        self.interpolated: set[SourceMark] = set()
+        """Where variables stood: a value that is wrong for want of one was warned of, and is refused when it is used."""
 
     def add(
         self,

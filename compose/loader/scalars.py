@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from compose.model.formats import go_float
+from compose.model.formats import Timestamp, go_float, timestamp
 
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -21,18 +21,16 @@ _WORDS: dict[str, Any] = {
 }
 _INT = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)$")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
-_DATE = re.compile(
-    r"\d{4}-\d\d?-\d\d?"
-    r"([Tt ]\d\d?:\d\d?:\d\d?(\.\d+)?(Z|[-+]\d\d:\d\d)?)?$"
-)
 _START = frozenset("0123456789+-.")
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "null": type(None),
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "timestamp": Timestamp,
+}
+"""A bool is an int to Python, so it comes first."""
 INT64 = range(-(2**63), 2**63)
-
-
-class Timestamp(str):
-    """A plain date or time: no attribute takes one, the schema check says to quote it."""
-
-    __slots__ = ()
 
 
 def resolve(text: str) -> Any:
@@ -41,8 +39,8 @@ def resolve(text: str) -> Any:
         return _WORDS[text]
     if text[0] not in _START:
         return text
-    if _DATE.match(text):
-        return Timestamp(text)
+    if text[4:5] == "-" and (date := timestamp(text)) is not None:
+        return date
     digits = text.replace("_", "") if "_" in text else text
     if _INT.match(digits):
         return _integer(digits, text)
@@ -71,23 +69,32 @@ def _integer(digits: str, text: str) -> int | float | str:
 
 
 def tagged(tag: str, text: str) -> Any:
-    """The value of a scalar with one of YAML's own tags (`!!str` and so on); other tags leave the text."""
-    match tag.removeprefix("tag:yaml.org,2002:"):
-        case "int":
-            value = resolve(text)
-            return value if isinstance(value, int) else text
-        case "float":
-            value = resolve(text)
-            return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else text
-        case "bool":
-            return {"true": True, "false": False}.get(text.lower(), text)
-        case "null":
-            return None
-        case "binary":
-            import base64
+    """The value of a scalar with one of YAML's own tags (`!!str` and so on); other tags leave the text.
 
-            return base64.b64decode(text).decode("utf-8", "replace")
-    return text
+    Raises ValueError if the text is nothing of the kind.
+    """
+    name = tag.removeprefix("tag:yaml.org,2002:")
+    if name == "binary":
+        return base64_text(text)
+    if name not in _KINDS or not tag.startswith("tag:"):
+        return text
+    value = resolve(text)
+    kind = next((kind for kind, types in _KINDS.items() if isinstance(value, types)), "str")
+    if kind == "int" and name == "float":
+        return float(value)
+    if kind != name:
+        raise ValueError(f"cannot decode !!{kind} `{text[:40]}` as a !!{name}")
+    return value
+
+
+def base64_text(text: str) -> str:
+    """What a `!!binary` holds; raises ValueError if it is no base64."""
+    import base64
+
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
+    except ValueError:
+        raise ValueError("!!binary value contains invalid base64 data") from None
 
 
 def sprint(value: Any) -> str:

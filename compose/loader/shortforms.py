@@ -41,7 +41,7 @@ def parse_port(text: str, limit: int = MAX_PORT + 1) -> list[dict[str, Any]]:
     if address and not is_address(address):
         raise ValueError(f"invalid IP address: {address}")
     if not target:
-        raise ValueError(f"no port specified: {spec}<empty>")
+        raise ValueError(f"invalid proto: no port specified: {spec}<empty>")
     first, last = _range(target, "containerPort")
     host_first, host_last = _range(published, "hostPort") if published else (0, 0)
     if published and last - first != host_last - host_first and last != first:

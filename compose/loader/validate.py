@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import schemas
 from compose.errors import SchemaError
-from compose.loader.scalars import Timestamp
 from compose.loader.tree import Map, Path, Seq, find_mark, get, path_text
+from compose.model.formats import Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -132,7 +132,7 @@ class _Findings:
         wanted = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
         self.faulty.append(path)
         if isinstance(value, Timestamp):
-            self.fail(f"must be a {wanted}, not a date", path, expected=f'quotes: "{value}"')
+            self.fail(f"must be a {wanted}, not a date", path, expected=f'quotes: "{value.written}"')
         else:
             self.fail(f"must be a {wanted}", path, expected=f"a {wanted}, not {_shown(value)}")
 

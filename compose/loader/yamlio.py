@@ -16,6 +16,7 @@ from compose.loader.tree import Map, Path, Seq, clone
 MAX_DEPTH = 200
 LIBRARY_TOO_DEEP = "exceeded maximum nesting depth"
 """What libyaml says since 0.2.6 of more than a thousand levels."""
+MERGE_TAG = "tag:yaml.org,2002:merge"
 MAX_ALIAS_NODES = 100_000
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _BOMS = (
@@ -153,7 +154,9 @@ class _Builder:
         elif frame.key is _NO_KEY:
             frame.key = value
             frame.key_mark = tree_mark(value) or self._mark(event)
-            frame.key_is_merge = value == "<<" and getattr(event, "implicit", (False,))[0]
+            frame.key_is_merge = value == "<<" and (
+                getattr(event, "tag", None) == MERGE_TAG or getattr(event, "implicit", (False,))[0]
+            )
         else:
             self._entry(frame, value)
             frame.key = _NO_KEY
@@ -204,7 +207,10 @@ class _Builder:
         if tag in ("!reset", "!override"):
             return Tagged(tag, resolve(event.value) if event.style is None else event.value)
         self._check_tag(event)
-        return tagged(tag, event.value)
+        try:
+            return tagged(tag, event.value)
+        except ValueError as error:
+            raise self._problem(f"yaml: {error}", event) from None
 
     def _alias(self, event: Any, frames: list[_Frame]) -> Any:
         name = event.anchor

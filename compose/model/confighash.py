@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
+from compose.model.formats import json_float
 from compose.model.marshal import record_tree
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _ESCAPES = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029", "\x7f": "\x7f"}
 )
+_TINY = re.compile(r"""(?<=[^\\]":)\d+(\.\d+)?e-\d+(?=[,}])""")
+"""A float that Python writes in another way than Go; a quote within a text has a backslash before it."""
 
 
 def service_hash(service: ServiceConfig) -> str:
@@ -40,5 +44,8 @@ def volume_hash(volume: VolumeConfig) -> str:
 
 
 def _digest(tree: Any) -> str:
-    text = json.dumps(tree, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+    text = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
+    if "e-" in text:
+        text = _TINY.sub(lambda match: json_float(float(match[0])), text)
+    text = text.translate(_ESCAPES)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

@@ -48,13 +48,15 @@ def _problem(project: Project, path: str, message: str, *related: str, expected:
 
 def _same_names(project: Project) -> Iterator[Problem]:
     taken: dict[str, str] = {}
-    for name, service in project.services.items():
-        if not service.container_name:
-            taken.update((container_name(project.name, service, one), name) for one in range(1, service.replicas + 1))
+    counted = {
+        container_name(project, service, 1)[:-1]: service
+        for service in project.services.values()
+        if not service.container_name
+    }
     for name, service in project.services.items():
         if not service.container_name or not service.replicas:
             continue
-        holder = taken.setdefault(service.container_name, name)
+        holder = _counted_holder(service.container_name, counted) or taken.setdefault(service.container_name, name)
         if holder != name:
             yield _problem(
                 project,
@@ -62,6 +64,15 @@ def _same_names(project: Project) -> Iterator[Problem]:
                 f'container name "{service.container_name}" is already in use by service {holder}',
                 f"services.{holder}.container_name",
             )
+
+
+def _counted_holder(name: str, counted: dict[str, ServiceConfig]) -> str:
+    """The service one of whose numbered containers has the name; there may be more of them than can be listed."""
+    stem = name.rstrip("0123456789")
+    service, number = counted.get(stem), name[len(stem) :]
+    if service is None or not number or number[0] == "0":
+        return ""
+    return service.name if len(number) < 20 and int(number) <= service.replicas else ""
 
 
 def _same_ports(project: Project) -> Iterator[Problem]:

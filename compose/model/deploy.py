@@ -12,7 +12,7 @@ from compose.model.record import Record
 class UpdateConfig(Record):
     """How replicas are replaced; durations in nanoseconds, `order` start-first or stop-first."""
 
-    parallelism: int | None = fields.optional_integer()
+    parallelism: int | None = fields.optional_unsigned()
     delay: int = fields.duration()
     failure_action: str = fields.text()
     monitor: int = fields.duration()
@@ -60,7 +60,7 @@ class RestartPolicy(Record):
 
     condition: str = fields.text()
     delay: int | None = fields.optional_duration()
-    max_attempts: int | None = fields.optional_integer()
+    max_attempts: int | None = fields.optional_unsigned()
     window: int | None = fields.optional_duration()
     extensions: dict[str, Any] = fields.extensions()
 
@@ -77,7 +77,7 @@ class Placement(Record):
 
     constraints: tuple[str, ...] = fields.strings()
     preferences: tuple[PlacementPreferences, ...] = fields.nested_list(PlacementPreferences)
-    max_replicas_per_node: int = fields.integer()
+    max_replicas_per_node: int = fields.unsigned()
     extensions: dict[str, Any] = fields.extensions()
 
 

@@ -49,6 +49,16 @@ def optional_integer() -> Any:
     return _spec(None, Codec("optional_number"))
 
 
+def unsigned() -> Any:
+    """An integer that is not negative; 0 means absent."""
+    return _spec(0, Codec("unsigned"))
+
+
+def optional_unsigned() -> Any:
+    """An integer that is not negative, or None for "not said"; 0 is a value."""
+    return _spec(None, Codec("optional_unsigned"))
+
+
 def count() -> Any:
     """A number of devices; -1 is `all`, 0 means absent."""
     return _spec(0, Codec("count"))

@@ -2,7 +2,50 @@
 
 from __future__ import annotations
 
+import re
 import struct
+
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d\d?)-(\d\d?)"
+    r"(?:[Tt](\d\d?):(\d\d?):(\d\d?)(\.\d+)?(Z|[-+]\d\d:\d\d)|[ ](\d\d?):(\d\d?):(\d\d?)(\.\d+)?)?",
+    re.ASCII,
+)
+JSON_EXPONENT_FROM = 1e21
+JSON_EXPONENT_BELOW = 1e-6
+YAML_EXPONENT_FROM = 1e6
+
+
+class Timestamp(str):
+    """A date or time that YAML recognised, in RFC 3339; only extensions may hold one.
+
+    `written` is how it stands in the file.
+    """
+
+    __slots__ = ("__dict__",)
+    written: str
+
+
+def timestamp(text: str) -> Timestamp | None:
+    """The date or time a plain scalar stands for, None if it is a text: with `T` it needs a zone, with a space none."""
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day, *clock = match.groups()
+    hour, minute, second, fraction, zone = clock[:5] if clock[0] else (*clock[5:], "Z")
+    from calendar import monthrange
+
+    at = [int(part or 0) for part in (year, month, day, hour, minute, second)]
+    offset = (0, 0) if zone == "Z" else (int(zone[1:3]), int(zone[4:]))
+    if not 1 <= at[1] <= 12 or not 1 <= at[2] <= monthrange(at[0] or 400, at[1])[1]:
+        return None
+    if any(part > most for part, most in zip((*at[3:], *offset), (23, 59, 59, 24, 59), strict=True)):
+        return None
+    decimals = (fraction or "")[:10].rstrip("0").rstrip(".")
+    found = Timestamp(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*at) + decimals + ("Z" if offset == (0, 0) else zone)
+    )
+    found.written = text
+    return found
 
 
 def format_duration(nanoseconds: int) -> str:
@@ -47,6 +90,21 @@ def go_float(value: float) -> str:
         decimals = max(len(digits.lstrip("-").replace(".", "")) - 1 - power, 0)
         return f"{value:.{decimals}f}"
     return f"{digits}e{'-' if power < 0 else '+'}{abs(power):02d}"
+
+
+def json_float(value: float) -> str:
+    """A float as Go writes it to JSON: an exponent only below 1e-6 and from 1e21 on; ValueError for no number."""
+    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124  (not a number)
+        raise ValueError(f"json: unsupported value: {go_float(value)}")
+    if value and not JSON_EXPONENT_BELOW <= abs(value) < JSON_EXPONENT_FROM:
+        mantissa, _, exponent = go_float(value).partition("e")
+        return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0')}"
+    digits, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return digits.removesuffix(".0")
+    from decimal import Decimal
+
+    return f"{Decimal(repr(value)):f}"
 
 
 def float32(value: float) -> float:

@@ -14,7 +14,7 @@ class HealthCheckConfig(Record):
     test: tuple[str, ...] = fields.healthcheck_test()
     timeout: int | None = fields.optional_duration()
     interval: int | None = fields.optional_duration()
-    retries: int | None = fields.optional_integer()
+    retries: int | None = fields.optional_unsigned()
     start_period: int | None = fields.optional_duration()
     start_interval: int | None = fields.optional_duration()
     disable: bool = fields.flag()

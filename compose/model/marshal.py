@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compose.model.fileobject import ConfigObjConfig, SecretConfig
-from compose.model.formats import format_duration
+from compose.model.formats import JSON_EXPONENT_FROM, YAML_EXPONENT_FROM, format_duration
 from compose.model.limits import UlimitsConfig
 from compose.model.service import EnvFile
 
@@ -66,7 +66,7 @@ def _fields(record: Record, json: bool) -> dict[str, Any]:
 def escape_dollars(value: Any) -> Any:
     """The data with every `$` doubled, so that it loads as what it says."""
     if isinstance(value, str):
-        return value.replace("$", "$$")
+        return value.replace("$", "$$") if "$" in value else value
     if isinstance(value, dict):
         return {escape_dollars(key): escape_dollars(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -82,8 +82,9 @@ def _or_absent(value: Any, _json: bool) -> Any:
     return _ABSENT if value is None else value
 
 
-def _float(value: Any, _json: bool) -> Any:
-    return int(value) if float(value).is_integer() else value
+def _float(value: Any, json: bool) -> Any:
+    written_out = abs(value) < (JSON_EXPONENT_FROM if json else YAML_EXPONENT_FROM)
+    return int(value) if written_out and float(value).is_integer() else value
 
 
 def _size(value: Any, _json: bool) -> Any:
@@ -153,6 +154,8 @@ WRITERS: dict[str, Writer] = {
     "tristate": _or_absent,
     "number": _same,
     "optional_number": _or_absent,
+    "unsigned": _same,
+    "optional_unsigned": _or_absent,
     "count": _same,
     "float": _float,
     "size": _size,
@@ -177,7 +180,7 @@ WRITERS: dict[str, Writer] = {
     "silent_mapping": _never,
 }
 _EMPTY_IS_ABSENT = frozenset(
-    ("text", "flag", "number", "octal", "count", "float", "size", "duration", "strings", "healthcheck_test", "mapping",
+    ("text", "flag", "number", "unsigned", "octal", "count", "float", "size", "duration", "strings", "healthcheck_test", "mapping",
      "text_mapping", "environment", "multi_options", "hosts", "ssh", "embedded", "nested_list", "nested_map")
 )  # fmt: skip
 

@@ -40,6 +40,8 @@ class Project(Record):
     marks: Mapping[str, SourceMark] = _mapping()
     """Path (`services.web.ports[0]`) to the place it comes from; a deeper path answers with its nearest ancestor's."""
     warnings: tuple[str, ...] = ()
+    separator: str = "-"
+    """Between the parts of a container's or image's name; `_` with --compatibility."""
 
     def mark(self, path: str) -> SourceMark | None:
         """Where the value at `path` was written, if it was."""

@@ -113,7 +113,7 @@ class Config:
         from compose.model.naming import image_name
 
         project = self._load(self._request.services)
-        return [image_name(project.name, service) for service in project.services.values()]
+        return [image_name(project, service) for service in project.services.values()]
 
     def hashes(self, wanted: Sequence[str]) -> list[tuple[str, str]]:
         """Names and configuration hashes of some services, or of all."""
@@ -152,7 +152,7 @@ class Config:
         from compose.loader.cache import load
         from compose.usecases.hostnetworks import declares_subnets, overlaps
 
-        project, self._trail = load(self._options())
+        project, self._trail = load(self._options().replace(selected=tuple(services)))
         warnings = project.warnings
         if declares_subnets(project):
             # the host's networks are no part of what the cache compares

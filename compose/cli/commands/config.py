@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError, LoadError, UsageError
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 HTML_ESCAPES = str.maketrans({each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"})
 """Go writes these as escapes, in case the JSON stands in a page."""
+FLOAT_LINE = re.compile(
+    r"""^(\s*(?:"(?:[^"\\]|\\.)*": )?)(-?(?:\d+\.\d+(?:e[-+]\d+)?|\d+e[-+]\d+|Infinity)|NaN)(?=,?$)""", re.MULTILINE
+)
+"""A line of indented JSON whose value is a float: Go writes them differently, and no others look like it."""
 NOT_KEPT = frozenset({"variables", "environment", "explain", "model pinned"})
 """Aspects made of more than the cache compares: the whole environment, what a registry says."""
 EMPTY_LISTS = {
@@ -33,7 +38,7 @@ EMPTY_LISTS = {
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     environment: Annotated[
         bool, typer.Option("--environment", help="Print environment used for interpolation.")
     ] = False,
@@ -169,21 +174,30 @@ def _model(config: Config, format: str) -> str:
         if not config.is_resolved:
             tree = _as_go_maps(tree)
         text = json.dumps(tree, indent=2, ensure_ascii=False)
-        return text.translate(HTML_ESCAPES)
+        return FLOAT_LINE.sub(_as_go_float, text).translate(HTML_ESCAPES)
     from compose.cli.render import goyaml
 
     return goyaml.dump(tree, sort=not config.is_resolved)
 
 
 def _as_go_maps(data: Any, path: tuple[str, ...] = ()) -> Any:
-    """Data as Go prints maps: sorted, whole numbers without a fraction, most empty lists as null."""
+    """Data as Go prints maps: sorted, most empty lists as null."""
     if isinstance(data, dict):
         return {key: _as_go_maps(data[key], (*path, key)) for key in sorted(data)}
     if isinstance(data, list):
         if not data and ".".join(path[2:]) not in EMPTY_LISTS.get(path[0], ()):
             return None
         return [_as_go_maps(item, (*path, "[]")) for item in data]
-    return int(data) if isinstance(data, float) and data.is_integer() else data
+    return data
+
+
+def _as_go_float(match: re.Match[str]) -> str:
+    from compose.model.formats import json_float
+
+    try:
+        return match[1] + json_float(float(match[2]))
+    except ValueError as error:
+        raise ComposeError(str(error)) from None
 
 
 def _sorted(data: Any) -> Any:

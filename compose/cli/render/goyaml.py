@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from compose.model.formats import Timestamp, timestamp
+
 TEXT_TAG = "tag:yaml.org,2002:str"
 NEVER_FOLD = 1 << 30
 EXPONENT_FROM = 6
@@ -26,12 +28,12 @@ BOOLEANS = frozenset(
 )
 SPECIAL_FLOATS = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
-BASED = re.compile(r"[-+]?0(b[01_]+|o?[0-7_]+|x[0-9a-fA-F_]+)")
+BASED = re.compile(r"([-+]?)0(b[01_]+|o?[0-7_]+|x[0-9a-fA-F_]+)")
 SEPARATED = re.compile(r"[-+]?\d[\d_]*")
 BASE_60 = re.compile(r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?")
+BASES = {"b": 2, "o": 8, "x": 16}
 PLAIN = re.compile(r"""(?!\.\.\.|---)(?:[A-Za-z0-9_./$+\\(]|-(?=[!-~]))(?:[!-9;-~]|:(?=[!-~])|[ ](?=[!"$-9;-~]))*""")
 """Texts that no emitter quotes unless they read as something else; asking PyYAML's emitter takes 100 times as long."""
-TIMESTAMP = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ]\s*\d\d?:\d\d?:\d\d?(\.\d*)?\s*(Z|[-+]\d\d?(:?\d\d)?)?)?")
 
 
 class _Dumper(yaml.Dumper):
@@ -95,7 +97,7 @@ def _entry(lead: str, key: str, value: Any, indent: int, lines: list[str]) -> No
 def _leaf(value: Any, indent: int) -> str:
     if isinstance(value, (dict, list, tuple)):
         return "{}" if isinstance(value, dict) else "[]"
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, Timestamp):
         return _bare(value)
     if PLAIN.fullmatch(value):
         return value if reads_as_text(value) else f'"{value}"'
@@ -130,7 +132,7 @@ def _emitted(key: str, value: Any, indent: int) -> str:
     for _ in range(indent // 2):
         text = text.partition("\n")[2]
     # a text that ends in line breaks leaves the document open, which PyYAML marks
-    return text[indent:].removesuffix("...\n").removesuffix("\n")
+    return (text[indent:-4] if text.endswith("\n...\n") else text[indent:]).removesuffix("\n")
 
 
 def compare_keys(one: str, other: str) -> int:
@@ -161,10 +163,13 @@ def _digits_from(text: str, at: int) -> str:
     return rest[: len(rest) - len(rest.lstrip("0123456789"))]
 
 
-def _ordered(data: Any, *, sort: bool) -> Any:
-    """Maps cannot be told from objects any more, but came in alphabetical order; extensions are maps throughout."""
+def _ordered(data: Any, *, sort: bool, level: int = 0) -> Any:
+    """Maps cannot be told from objects any more, but came in alphabetical order; extensions are maps throughout.
+
+    On level 1 stand the names of services and such: `x-web` is one too.
+    """
     if isinstance(data, (list, tuple)):
-        return [_ordered(item, sort=sort) for item in data]
+        return [_ordered(item, sort=sort, level=level + 1) for item in data]
     if not isinstance(data, dict):
         return data
     keys = list(data)
@@ -174,7 +179,10 @@ def _ordered(data: Any, *, sort: bool) -> Any:
         # of an object: its extensions are a map, and stand behind its fields
         extensions = sorted((key for key in keys if str(key).startswith("x-")), key=_GO_ORDER)
         keys = [key for key in keys if key not in extensions] + extensions
-    return {key: _ordered(data[key], sort=sort or str(key).startswith("x-")) for key in keys}
+    return {
+        key: _ordered(data[key], sort=sort or (level != 1 and str(key).startswith("x-")), level=level + 1)
+        for key in keys
+    }
 
 
 _GO_ORDER = cmp_to_key(lambda a, b: compare_keys(str(a), str(b)))
@@ -182,12 +190,25 @@ _GO_ORDER = cmp_to_key(lambda a, b: compare_keys(str(a), str(b)))
 
 def reads_as_text(text: str) -> bool:
     """Whether the text, without quotes, is read as text and not as a number, a boolean, a time or nothing."""
-    if text in NULLS or text in BOOLEANS or text == "<<" or SPECIAL_FLOATS.fullmatch(text):
+    if text in NULLS or text in BOOLEANS or SPECIAL_FLOATS.fullmatch(text):
         return False
     if text[0] not in "+-.0123456789":
         return True
-    patterns = (NUMBER, BASED, SEPARATED, BASE_60, TIMESTAMP)
-    return not any(pattern.fullmatch(text) for pattern in patterns)
+    if NUMBER.fullmatch(text):
+        return math.isinf(float(text))
+    based = BASED.fullmatch(text)
+    if based is not None:
+        return _is_too_big(based)
+    return not (SEPARATED.fullmatch(text) or BASE_60.fullmatch(text) or timestamp(text) is not None)
+
+
+def _is_too_big(based: re.Match[str]) -> bool:
+    """Whether a number with a prefix exceeds 64 bits, so that it is read as text."""
+    sign, digits = based.groups()
+    digits = digits.replace("_", "")
+    base = BASES.get(digits[:1], 8)
+    value = int(digits.lstrip("box") or "0", base)
+    return value >= (2**64 if sign != "-" else 2**63 + 1)
 
 
 def _text(dumper: yaml.Dumper, text: str) -> yaml.Node:

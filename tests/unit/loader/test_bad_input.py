@@ -227,6 +227,11 @@ def test_a_bad_file_is_refused_with_place_and_reason(workdir: Any, name: str) ->
     ), problems
 
 
+def test_networks_that_must_go_are_not_looked_for(workdir: Any) -> None:
+    (problem,) = workdir.problems(f"{WEB}    network_mode: host\n    networks: [nowhere]\n")
+    assert "mutually exclusive `network_mode` and `networks`" in problem
+
+
 def test_hostile_files_take_less_than_100_mb(tmp_path: Any) -> None:
     hostile = {name: entry[0] for name, entry in (*REFUSED.items(), *ACCEPTED.items()) if len(entry[0]) > 300}
     for number, text in enumerate(hostile.values()):

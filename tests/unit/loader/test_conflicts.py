@@ -8,6 +8,7 @@ import pytest
 
 from compose.errors import ConsistencyError
 from compose.loader.conflicts import refuse_conflicts
+from compose.usecases.config import Config, ConfigRequest
 from compose.usecases.projects import ProjectRequest, load_project, project_or_name
 
 ALLOWED = {
@@ -71,3 +72,28 @@ def test_what_creates_nothing_is_told_of_no_conflict(workdir: Any) -> None:
     assert project is not None
     with pytest.raises(ConsistencyError):
         refuse_conflicts(project)
+
+
+def test_config_of_some_services_judges_these_and_what_they_need(workdir: Any) -> None:
+    text = REFUSED["one port"] + "  c: {image: x, depends_on: [a]}\n  d: {image: x, ports: ['80:80'], profiles: [p]}\n"
+    workdir.write("compose.yaml", text)
+    request = ProjectRequest(cwd=workdir.path)
+    assert list(Config(request, ConfigRequest(services=("c",))).model(json=False)["services"]) == ["a", "c"]
+    for services in (("b", "c"), ("a", "d"), ()):
+        with pytest.raises(ConsistencyError, match="port is already allocated"):
+            Config(request, ConfigRequest(services=services)).model(json=False)
+
+
+def test_a_value_that_lacks_a_variable_is_refused_when_it_is_used_and_not_when_it_is_shown(workdir: Any) -> None:
+    workdir.write("compose.yaml", "services: {a: {image: 'nginx:${NOT_SET}-alpine'}}")
+    request = ProjectRequest(cwd=workdir.path)
+    assert "a" in Config(request, ConfigRequest()).model(json=False)["services"]
+    with pytest.raises(ConsistencyError, match="invalid reference format"):
+        load_project(request)
+    assert "invalid reference format" in workdir.problems("services: {a: {image: 'nginx:-alpine'}}")[0]
+
+
+@pytest.mark.parametrize("number", ["1", "7", "9223372036854775807"])
+def test_a_name_is_taken_by_a_numbered_container_of_however_many(workdir: Any, number: str) -> None:
+    text = f"name: p\nservices:\n  a: {{image: x, scale: 9223372036854775807}}\n  b: {{image: x, container_name: p-a-{number}}}\n"
+    assert "is already in use by service a" in workdir.problems(text)[0]

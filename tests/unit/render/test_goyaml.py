@@ -85,3 +85,20 @@ def test_objects_keep_their_order_and_extensions_are_maps() -> None:
     text = goyaml.dump(data)
     assert text.index("image") < text.index("command")
     assert text.index("b: 2") < text.index("z: 1")
+
+
+def test_text_that_ends_in_dots_keeps_them() -> None:
+    assert goyaml.dump({"a": "é...", "b": "x\n...\n", "c": "y\n\n"}) == "a: é...\nb: |\n  x\n  ...\nc: |+\n  y\n\n"
+
+
+def test_what_reads_as_a_number_too_big_for_go_is_text() -> None:
+    text = "1e400", "0x1ffffffffffffffff", "2001-02-30", "2001-12-14 21:59:43 -5", "<<"
+    assert goyaml.dump(list(text)) == "".join(f"- {each}\n" for each in text)
+    quoted = "1e40", "0x1ffffffffffffff", "2001-02-28", "2001-12-14 21:59:43"
+    assert goyaml.dump(list(quoted)) == "".join(f'- "{each}"\n' for each in quoted)
+
+
+def test_a_service_may_be_called_like_an_extension() -> None:
+    service = {"image": "x", "ports": [{"target": 80, "protocol": "tcp"}]}
+    assert "      - target: 80\n        protocol: tcp\n" in goyaml.dump({"services": {"x-web": service}})
+    assert "  - protocol: tcp\n    target: 80\n" in goyaml.dump({"x-web": service["ports"]})
