@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from runtime.engine.creation import hostname
+from runtime.engine.creation import hostname, joined_hostname
 from runtime.engine.facts import host_name, spec_facts
 from runtime.engine.names import host_resolver
 from runtime.errors import Conflict
@@ -39,7 +39,7 @@ async def build_bundle(engine: Engine, container: Container) -> str:
     files = generated_files(engine, container)
     joined = _joined(engine, container)
     facts = spec_facts(engine)._replace(
-        hostname=hostname(record, host_name()),
+        hostname=joined_hostname(engine, record, host_name()),
         namespace_paths=joined,
         shm_source=f"{joined['ipc'].removesuffix('ipc')}mnt" if "ipc" in joined else "",
         devices=hostdevices.gather(record.host_config),

@@ -17,7 +17,7 @@ from runtime.engine.facts import spec_facts
 from runtime.engine.records import ContainerRecord
 from runtime.errors import Conflict, InvalidParameter, NotFound
 from runtime.linux import signalnames
-from runtime.network import hostfiles
+from runtime.network import hostfiles, naming
 from runtime.oci import hostdevices, spec, spec_process
 from runtime.oci import securityopt as security_options
 from runtime.supervise import health
@@ -46,8 +46,10 @@ def new_record(engine: Engine, args: dict[str, Any]) -> ContainerRecord:
     check_name(args["Name"])
     config, host_config = _asked(args)
     image = engine.images.resolve(config.get("Image") or "")
-    for network in args.get("EndpointsConfig") or {}:
+    for network, endpoint in (args.get("EndpointsConfig") or {}).items():
         engine.networks.get(network)
+        if (endpoint or {}).get("MacAddress"):
+            naming.check_mac_address(endpoint["MacAddress"], network)
     facts = spec_facts(engine)._replace(
         devices=hostdevices.gather(host_config), block_devices=hostdevices.block_numbers(host_config)
     )
@@ -114,7 +116,7 @@ def container_process(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         record.config,
         record.host_config,
         engine.images.config_of(record.image),
-        hostname=hostname(record, facts.hostname),
+        hostname=joined_hostname(engine, record, facts.hostname),
         security=security_options.parse(record.host_config.get("SecurityOpt") or (), apparmor=facts.apparmor),
         available=facts.capabilities,
     )
@@ -125,6 +127,18 @@ def hostname(record: ContainerRecord, host: str) -> str:
     if record.host_config.get("NetworkMode") == "host":
         return record.config.get("Hostname") or host
     return record.config.get("Hostname") or record.id[:12]
+
+
+def joined_hostname(engine: Engine, record: ContainerRecord, host: str) -> str:
+    """The host name of the container whose network is shared, as Docker gives it, else the container's own."""
+    mode = record.host_config.get("NetworkMode") or ""
+    if not mode.startswith("container:"):
+        return hostname(record, host)
+    try:
+        owner = engine.container(mode.removeprefix("container:")).record
+    except NotFound:
+        return hostname(record, host)
+    return joined_hostname(engine, owner, host)
 
 
 def _asked(args: dict[str, Any]) -> tuple[ContainerConfig, HostConfig]:

@@ -260,8 +260,8 @@ def family_of(address: str) -> int:
 
 
 def mac_bytes(mac: str) -> bytes:
-    """`02:42:0a:00:00:02` as six bytes."""
-    return bytes.fromhex(mac.replace(":", ""))
+    """`02:42:0a:00:00:02` or `02-42-0a-00-00-02` as six bytes."""
+    return bytes.fromhex(mac.replace("-", "").replace(":", ""))
 
 
 def _ifinfo(index: int = 0, flags: int = 0, change: int = 0) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EEXIST, ELOOP, ENOENT, ENOTDIR
+from errno import EEXIST, ELOOP, ENOENT, ENOTDIR, EROFS
 from typing import TYPE_CHECKING, Final
 
 from runtime.errors import InvalidParameter, SyscallError
@@ -22,6 +22,7 @@ _STRICT: Final = IN_ROOT | c.RESOLVE_NO_SYMLINKS
 _DIRECTORY: Final = os.O_PATH | os.O_DIRECTORY
 _MAX_LINKS: Final = 40
 _MAX_TEXT: Final = 10 << 20
+_NULL: Final = os.makedev(1, 3)
 
 
 def open_in_root(kernel: Kernel, root: int, path: str, flags: int = os.O_PATH) -> int:
@@ -67,11 +68,13 @@ def make_target(kernel: Kernel, root: int, path: str, *, directory: bool) -> int
         fd = make_file(kernel, root, path)
     except SyscallError as error:
         if error.errno == ENOTDIR:
-            raise InvalidParameter(f"mount target {path}: not a directory") from error
+            raise InvalidParameter(f"mount {path}: is a file in the image, the mount needs a directory") from error
+        if error.errno == EROFS:
+            raise InvalidParameter(f"mount {path}: is not there, and what is above it is read-only") from error
         raise
     if stat.S_ISDIR(os.fstat(fd).st_mode):
         os.close(fd)
-        raise InvalidParameter(f"mount target {path}: is a directory, the source is a file")
+        raise InvalidParameter(f"mount {path}: is a directory in the image, the source is a file")
     return fd
 
 
@@ -155,12 +158,17 @@ def _make_at(kernel: Kernel, parent: int, name: str, mode: int, *, file: bool) -
 
 
 def read_text(kernel: Kernel, root: int, path: str) -> str:
-    """The text of a regular file below `root`, "" if there is none; a FIFO, a device or 10 MiB and more is an error."""
+    """The text of a regular file below `root`, "" if there is none or /dev/null hides it.
+
+    Any other device, a FIFO and 10 MiB or more are errors.
+    """
     fd = open_if_there(kernel, root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     if fd is None:
         return ""
     try:
         status = os.fstat(fd)
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL:
+            return ""
         if not stat.S_ISREG(status.st_mode):
             raise InvalidParameter(f"{path}: not a regular file")
         if status.st_size > _MAX_TEXT:

@@ -6,10 +6,14 @@ delete them all.
 
 from __future__ import annotations
 
+import re
 import zlib
+
+from runtime.errors import InvalidParameter
 
 PREFIX = "pyc"
 """Every bridge of every engine of ours begins with it."""
+_MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(?:\1[0-9a-fA-F]{2}){4}")
 
 
 def bridge_name(engine_id: str, network_id: str) -> str:
@@ -30,6 +34,15 @@ def link_group(engine_id: str, network_id: str) -> int:
 def table_name(engine_id: str) -> str:
     """The engine's nftables table, the same name in the families ip and ip6."""
     return f"pycompose_{engine_id}"
+
+
+def check_mac_address(text: str, network: str) -> None:
+    """Refuse what cannot be the address of an interface on `network`; raises InvalidParameter, worded as Docker words it.
+
+    The lowest bit of the first byte marks a group of receivers: the kernel takes no such address for an interface.
+    """
+    if not _MAC.fullmatch(text) or int(text[:2], 16) & 1 or not text.strip("0:-"):
+        raise InvalidParameter(f"invalid config for network {network}: invalid MAC address {text}")
 
 
 def mac_address(ipv4: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from runtime.errors import SyscallError, SystemFailure
 from runtime.linux import constants as c
 from runtime.linux import saferesolve
-from runtime.oci import lookpath, users
+from runtime.oci import execreason, lookpath, users
 from runtime.oci.messages import NOT_EXECUTABLE, NOT_FOUND, ExecError
 from runtime.oci.process import UNLIMITED
 
@@ -114,7 +114,8 @@ def execute(kernel: Kernel, process: Process) -> None:
         shown = os.fsdecode(process.argv[0])
         code = NOT_FOUND if error.errno == ENOENT else NOT_EXECUTABLE
         text = "exec format error" if error.errno == ENOEXEC else os.strerror(error.errno).lower()
-        raise ExecError(f'exec: "{shown}": {text}', code) from error
+        reason = execreason.explain(kernel, process.executable, error.errno)
+        raise ExecError(f'exec: "{shown}": {text}{reason}', code) from error
 
 
 def _apply_limits(kernel: Kernel, process: Process) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EACCES, ELOOP, ENOTDIR
+from errno import EACCES, EISDIR, ELOOP, ENOTDIR
 from typing import TYPE_CHECKING, Final
 
 from runtime.errors import SyscallError
@@ -27,6 +27,8 @@ def find(kernel: Kernel, name: bytes, env: list[bytes]) -> bytes:
         errno = _why_not(kernel, name)
         if errno == 0:
             return name
+        if errno == EISDIR:
+            raise ExecError(f'exec: "{shown}": is a directory: permission denied', NOT_EXECUTABLE)
         if errno in {EACCES, ELOOP, ENOTDIR}:
             raise ExecError(f'exec: "{shown}": {os.strerror(errno).lower()}', NOT_EXECUTABLE)
         raise ExecError(f'exec: "{shown}": stat {shown}: {os.strerror(errno).lower()}', NOT_FOUND)
@@ -46,4 +48,6 @@ def _why_not(kernel: Kernel, path: bytes) -> int:
         return error.errno
     mode = os.fstat(fd).st_mode
     os.close(fd)
+    if stat.S_ISDIR(mode):
+        return EISDIR
     return 0 if stat.S_ISREG(mode) and mode & 0o111 else EACCES

@@ -54,7 +54,7 @@ def encode_failure(stage: str, error: BaseException) -> bytes:
     if isinstance(error, EngineError):
         kind, message, fields = error.kind, error.message, error.fields
         if isinstance(error, SyscallError):
-            message = f"{stage}: {message}"
+            message = _in_words(stage, error)
     elif isinstance(error, OSError) and error.errno:
         path = f" {error.filename}" if error.filename is not None else ""
         kind, message, fields = "SystemFailure", f"{stage}{path}: {os.strerror(error.errno).lower()}", {}
@@ -62,6 +62,14 @@ def encode_failure(stage: str, error: BaseException) -> bytes:
         kind, message, fields = "SystemFailure", f"{stage}: {type(error).__name__}: {error}", {}
     body = {"type": "failed", "stage": stage, "exit_code": exit_code, "kind": kind, "message": message[:4096]}
     return json.dumps(body | {"fields": fields}, default=str).encode()[:MAX_MESSAGE]
+
+
+def _in_words(stage: str, error: SyscallError) -> str:
+    """A step that names its paths needs no name of a system call; `fields` keep it for whoever searches the cause."""
+    if " " not in stage:
+        return f"{stage}: {error.message}"
+    where = f" {error.path}:" if error.path and error.path not in stage else ""
+    return f"{stage}:{where} {os.strerror(error.errno).lower()}"
 
 
 def receive(fd: int) -> str | None:

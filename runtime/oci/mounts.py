@@ -156,10 +156,16 @@ class Bind:
             self.tree = kernel.open_tree(c.AT_FDCWD, self.source, flags)
             return
         base = os.open(self.source, os.O_PATH | os.O_CLOEXEC)
-        inner = saferesolve.open_in_root(kernel, base, self.subpath)
+        try:
+            inner = saferesolve.open_if_there(kernel, base, self.subpath)
+        finally:
+            os.close(base)
+        if inner is None:
+            raise InvalidParameter(
+                f"mount {self.destination}: subpath {self.subpath} is not in the volume, make it first"
+            )
         self.tree = kernel.open_tree(inner, "", flags | c.AT_EMPTY_PATH)
         os.close(inner)
-        os.close(base)
 
     def _set_attributes(self, kernel: Kernel, tree: int) -> None:
         options = self.options

@@ -7,9 +7,10 @@ that could be mounted over them, the root read-only last.
 from __future__ import annotations
 
 import os
+from errno import ENOTDIR
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.errors import InvalidParameter
+from runtime.errors import InvalidParameter, SyscallError
 from runtime.linux import constants as c
 from runtime.linux import saferesolve
 from runtime.oci import devices, idmap, mountopts, mounts, rootmount, sysctl
@@ -46,7 +47,12 @@ class WorkingDirectory:
         return f"working directory {self.path}"
 
     def execute(self, context: Context) -> None:
-        os.close(saferesolve.make_directory(context.kernel, context.root, self.path))
+        try:
+            os.close(saferesolve.make_directory(context.kernel, context.root, self.path))
+        except SyscallError as error:
+            if error.errno != ENOTDIR:
+                raise
+            raise InvalidParameter(f"{self.describe()}: is not a directory in the image") from error
 
 
 def propagation(spec: dict[str, Any]) -> int:

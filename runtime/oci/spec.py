@@ -30,7 +30,8 @@ __all__ = ["ContainerInput", "SpecFacts", "check", "container_argv", "exec_proce
 _RUNTIMES: Final = frozenset({"", "pycompose", "runc", "io.containerd.runc.v2"})
 _DEVICE_RULE: Final = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})")
 _DEVICE_ACCESS: Final = re.compile(r"[rwm]{1,3}")
-_HOSTNAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?")
+_HOSTNAME: Final = re.compile(r"[ -~]{1,64}")
+"""What the kernel and Docker take, blanks too; a line end would forge lines of /etc/hosts."""
 
 
 class ContainerInput(NamedTuple):
@@ -153,7 +154,7 @@ def check(config: ContainerConfig, host_config: HostConfig, image_config: Mappin
 def _hostname(container: ContainerInput, facts: SpecFacts) -> str:
     name = container.config.get("Hostname") or ""
     if name and not _HOSTNAME.fullmatch(name):
-        raise InvalidParameter(f"invalid hostname: {name!r}, at most 64 letters, digits, '-', '_' and '.' are allowed")
+        raise InvalidParameter(f"invalid hostname: {name!r}, at most 64 printable characters are allowed")
     return name or facts.hostname or container.id[:12]
 
 

@@ -138,7 +138,7 @@ def _shm(entry: dict[str, Any], host: HostConfig, source: str) -> dict[str, Any]
             "destination": entry["destination"],
             "type": "bind",
             "source": "/dev/shm",
-            "options": ["rbind", "rprivate", "nosuid", "noexec", "nodev"],
+            "options": ["rbind", "rprivate"],  # executable where the host's is, as for programs outside
         }
         return {**bind, "x-mount-namespace": source} if source else bind
     size = host.get("ShmSize") or defaults.SHM_SIZE

@@ -7,9 +7,10 @@ Written through a procfs of our own that nothing is mounted over, with a walk th
 from __future__ import annotations
 
 import os
+from errno import ENOENT
 from typing import TYPE_CHECKING, Final
 
-from runtime.errors import InvalidParameter, SystemFailure
+from runtime.errors import InvalidParameter, SyscallError, SystemFailure
 from runtime.linux import constants as c
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Sysctls:
     def execute(self, context: Context) -> None:
         procfs = context.proc()
         for key, value in self.values.items():
-            fd = context.kernel.openat2(procfs, _path(key), os.O_WRONLY, resolve=_RESOLVE)
+            try:
+                fd = context.kernel.openat2(procfs, _path(key), os.O_WRONLY, resolve=_RESOLVE)
+            except SyscallError as error:
+                why = "this kernel has none" if error.errno == ENOENT else os.strerror(error.errno).lower()
+                raise InvalidParameter(f"sysctl {key}={value}: {why}") from error
             try:
                 os.write(fd, value.encode())
             except OSError as error:

@@ -83,7 +83,7 @@ def run(oci: Command, spec: dict[str, Any], *options: str) -> subprocess.Complet
         (["sh", "-c", "exit 5"], 5, ""),
         (["sh", "-c", "kill -TERM $$; sleep 1; exit 6"], 6, ""),
         (["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'),
-        (["/etc"], 126, 'exec: "/etc": permission denied'),
+        (["/etc"], 126, 'exec: "/etc": is a directory: permission denied'),
         (["/proc/self/exe"], 126, 'exec: "/proc/self/exe": too many levels of symbolic links'),
     ],
 )

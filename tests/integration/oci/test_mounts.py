@@ -50,7 +50,7 @@ def test_a_file_is_bound_on_a_file_made_for_it(bundle: Bundle, tmp_path: Path) -
 
 def test_a_missing_source_is_named(bundle: Bundle) -> None:
     error = bundle.run(mounted(shell("true"), bind(Path("/no/such"), "/x")))["error"]
-    assert error["message"] == "bind /no/such on /x: open_tree /no/such: no such file or directory"
+    assert error["message"] == "bind /no/such on /x: no such file or directory"
 
 
 def test_a_file_over_a_directory_is_said_so(bundle: Bundle) -> None:

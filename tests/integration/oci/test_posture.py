@@ -186,9 +186,13 @@ def test_an_unknown_user_is_an_error_before_the_start(bundle: Bundle, user: str,
     [
         (["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'),
         (["/nosuch"], 127, 'exec: "/nosuch": stat /nosuch: no such file or directory'),
-        (["/etc"], 126, 'exec: "/etc": permission denied'),
+        (["/etc"], 126, 'exec: "/etc": is a directory: permission denied'),
         (["/etc/passwd"], 126, 'exec: "/etc/passwd": permission denied'),
-        (["/script"], 127, 'exec: "/script": no such file or directory'),
+        (
+            ["/script"],
+            127,
+            'exec: "/script": no such file or directory: its interpreter /no/interpreter is not in the image',
+        ),
         (["/garbage"], 126, 'exec: "/garbage": exec format error'),
     ],
 )

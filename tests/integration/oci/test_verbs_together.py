@@ -177,7 +177,7 @@ def nothing_is_left(oci: Command) -> None:
         ({"root": "rootfs"}, [], "config.json.root: 'rootfs' is not an object"),
         ({"process__terminal": True}, [], "terminal: needs a console socket"),
         ({"process__terminal": True}, ["--console-socket", "/nosuch/console"], "/nosuch: No such file or directory"),
-        ({"process__cwd": "/proc/self/fd/3"}, [], "working directory /proc/self/fd/3: openat2"),
+        ({"process__cwd": "/proc/self/fd/3"}, [], "working directory /proc/self/fd/3: too many levels"),
         ({"process__user": {"uid": 2**32 - 1}}, [], "user: id 4294967295 is out of range"),
         ({"process__user": {"uid": 2**32}}, [], "user: id 4294967296 is out of range"),
         ({"hooks": {"prestart": [hook("exit 3")]}}, [], "hook prestart /bin/sh: ended with status 3"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from errno import ELOOP, ENOENT
+from errno import ELOOP, ENOENT, EROFS
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from runtime.errors import InvalidParameter, SyscallError
 from runtime.linux import saferesolve
 from runtime.linux.syscalls import KERNEL
+from tests.kit.recordingkernel import DIRECTORY, RecordingKernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def test_a_loop_of_links_is_an_error(root: int, tmp_path: Path) -> None:
 def test_a_target_of_the_wrong_kind_is_refused(root: int, tmp_path: Path) -> None:
     (tmp_path / "root/file").touch()
     (tmp_path / "root/directory").mkdir()
-    with pytest.raises(InvalidParameter, match="not a directory"):
+    with pytest.raises(InvalidParameter, match="is a file in the image, the mount needs a directory"):
         saferesolve.make_target(KERNEL, root, "/file", directory=True)
     with pytest.raises(InvalidParameter, match="is a directory"):
         saferesolve.make_target(KERNEL, root, "/directory", directory=False)
@@ -101,6 +102,20 @@ def test_a_passwd_file_that_is_no_file_is_an_error(root: int, tmp_path: Path, ki
         os.truncate(path, 11 << 20)
     with pytest.raises((InvalidParameter, SyscallError)):
         saferesolve.read_text(KERNEL, root, "/passwd")
+
+
+def test_a_passwd_file_behind_dev_null_is_empty() -> None:
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    try:
+        assert saferesolve.read_text(KERNEL, root, "/dev/null") == ""
+    finally:
+        os.close(root)
+
+
+def test_what_cannot_be_made_below_a_read_only_mount_says_so(root: int) -> None:
+    kernel = RecordingKernel({"place": DIRECTORY}, failures={"mkdirat": EROFS})
+    with pytest.raises(InvalidParameter, match="mount /place/new: is not there, and what is above it is read-only"):
+        saferesolve.make_target(kernel, root, "/place/new", directory=True)
 
 
 def test_a_directory_that_is_swapped_all_the_time_never_leads_outside(root: int, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_programs_are_found_in_path_in_order(tmp_path: Path) -> None:
         (b"nosuch", 127, 'exec: "nosuch": executable file not found in $PATH'),
         (b"", 127, 'exec: "": executable file not found in $PATH'),
         (b"/nosuch", 127, 'exec: "/nosuch": stat /nosuch: no such file or directory'),
-        (b"/etc", 126, 'exec: "/etc": permission denied'),
+        (b"/etc", 126, 'exec: "/etc": is a directory: permission denied'),
         (b"/etc/passwd", 126, 'exec: "/etc/passwd": permission denied'),
         (b"/etc/passwd/x", 126, 'exec: "/etc/passwd/x": not a directory'),
         (b"/proc/self/exe", 126, 'exec: "/proc/self/exe": too many levels of symbolic links'),

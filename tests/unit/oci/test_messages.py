@@ -24,7 +24,8 @@ def pair() -> Iterator[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("error", "code", "kind", "text"),
     [
-        (SyscallError("mount", EPERM, "/x"), 125, "SystemFailure", "bind a on b: mount /x: operation not permitted"),
+        (SyscallError("mount", EPERM, "/x"), 125, "SystemFailure", "bind a on b: /x: operation not permitted"),
+        (SyscallError("openat2", EPERM, "b"), 125, "SystemFailure", "bind a on b: operation not permitted"),
         (InvalidParameter("user x: unknown"), 125, "InvalidParameter", "user x: unknown"),
         (messages.ExecError("exec: nothing", 127), 127, "SystemFailure", "exec: nothing"),
         (FileNotFoundError(2, "x", "/y"), 125, "SystemFailure", "bind a on b /y: no such file or directory"),

@@ -438,7 +438,7 @@ def test_host_name(host: dict[str, Any], config: dict[str, Any], facts: SpecFact
     assert generate(host, config, facts=facts).get("hostname") == hostname
 
 
-@pytest.mark.parametrize("name", ["-a", "a b", "a" * 65, "a\n"])
+@pytest.mark.parametrize("name", ["a" * 65, "a\n", "a\tb", "ä"])
 def test_impossible_host_name_is_refused(name: str) -> None:
     assert refused(config={"Hostname": name}).startswith("invalid hostname")
 

@@ -1,0 +1,110 @@
+"""Say why the kernel refused a program that is there, from the program's own first bytes.
+
+execve answers ENOENT for a missing interpreter and ENOEXEC for a foreign machine alike: the errno names the program,
+the cause is in its first line or ELF header. Only regular files are read, and what cannot be read is not explained.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from errno import ENOENT, ENOEXEC
+from typing import TYPE_CHECKING, Final, Literal
+
+from runtime.errors import SyscallError
+from runtime.linux import constants as c
+
+if TYPE_CHECKING:
+    from runtime.linux.syscalls import Kernel
+
+_HEAD: Final = 4096
+_LINE: Final = 256
+_PT_INTERP: Final = 3
+_MACHINES: Final = {
+    3: "386",
+    8: "mips",
+    21: "ppc64",
+    22: "s390x",
+    40: "arm",
+    62: "amd64",
+    183: "arm64",
+    243: "riscv64",
+    258: "loong64",
+}
+"""e_machine of an ELF header → the architecture as images name it."""
+_OWN: Final = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+
+
+def explain(kernel: Kernel, path: bytes, errno: int) -> str:
+    """The cause of `errno` at executing `path` in words to append to a message, empty where the errno says it all."""
+    if errno not in {ENOENT, ENOEXEC}:
+        return ""
+    head = _head(kernel, path)
+    if head is None:
+        return ""
+    return _why_not_found(head) if errno == ENOENT else _why_no_program(head)
+
+
+def _head(kernel: Kernel, path: bytes) -> bytes | None:
+    try:
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+        fd = kernel.openat2(c.AT_FDCWD, path, flags, resolve=c.RESOLVE_NO_MAGICLINKS)
+    except SyscallError:
+        return None
+    try:
+        return os.pread(fd, _HEAD, 0) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def _why_not_found(head: bytes) -> str:
+    if head.startswith(b"#!"):
+        line = head[2:_LINE].split(b"\n")[0]
+        words = line.split()
+        if line.endswith(b"\r"):
+            return ": its first line ends in a carriage return, save it with LF line ends"
+        return (
+            f": its interpreter {_shown(words[0])} is not in the image"
+            if words
+            else ": its first line names no program"
+        )
+    loader = _loader(head)
+    return f": its dynamic loader {_shown(loader)} is not in the image" if loader else ""
+
+
+def _why_no_program(head: bytes) -> str:
+    if not head:
+        return ": the file is empty"
+    if head.startswith(b"\x7fELF"):
+        order = _order(head)
+        machine = _MACHINES.get(int.from_bytes(head[18:20], order), "another machine")
+        return "" if machine == _OWN else f": it is made for {machine}, this machine is {_OWN}"
+    text = head.isascii() and head.decode().replace("\n", "").replace("\t", "").replace("\r", "").isprintable()
+    return ': a script needs a first line like "#!/bin/sh"' if text and not head.startswith(b"#!") else ""
+
+
+def _loader(head: bytes) -> bytes:
+    """The interpreter that a 64-bit ELF file asks for."""
+    if not head.startswith(b"\x7fELF\x02"):
+        return b""
+    order = _order(head)
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(head[at : at + size], order)
+
+    table, size, count = number(32, 8), number(54, 2), number(56, 2)
+    for at in range(table, min(table + size * count, len(head) - 40), max(size, 1)):
+        if number(at, 4) == _PT_INTERP:
+            start = number(at + 8, 8)
+            return head[start : start + number(at + 32, 8)].rstrip(b"\0")
+    return b""
+
+
+def _order(head: bytes) -> Literal["big", "little"]:
+    return "big" if head[5:6] == b"\2" else "little"
+
+
+def _shown(path: bytes) -> str:
+    return ascii(path.decode(errors="backslashreplace"))[1:-1]
