@@ -16,7 +16,6 @@ UNSUPPORTED = (
     "credential_spec",
     "isolation",
     "pre_start",
-    "provider",
     "use_api_socket",
     "volume_driver",
 )

@@ -47,6 +47,8 @@ class BuildOptions(Record):
     args: Mapping[str, str] = NOTHING
     no_cache: bool = False
     pull: bool = False
+    several_platforms: bool = False
+    """All of `platforms` are built, not only the one that runs here."""
     check: bool = False
     """Only read the Dockerfiles and tell what is found."""
 
@@ -126,7 +128,7 @@ def plan_builds(
         args = dict(arguments[first])
         args["Tags"] = list(dict.fromkeys(tag for name in group for tag in arguments[name]["Tags"]))
         before = {added[group_of[other]] for name in group for other in needs[name]}
-        here = {image_name(project.name, services[other]) for name in group for other in needs[name]}
+        here = {image_name(project, services[other]) for name in group for other in needs[name]}
         if here:
             args["Present"] = sorted(here)
         added[first] = builder.add(
@@ -150,7 +152,7 @@ def build_arguments(
         "Context": build.context,
         "Dockerfile": build.dockerfile,
         "DockerfileInline": build.dockerfile_inline or None,
-        "Tags": list(dict.fromkeys((image_name(project.name, service), *build.tags))),
+        "Tags": list(dict.fromkeys((image_name(project, service), *build.tags))),
         "Target": build.target,
         "BuildArgs": {
             **inputs.proxies,
@@ -168,7 +170,7 @@ def build_arguments(
         "NoCacheFilter": list(build.no_cache_filter),
         "Pull": build.pull or options.pull,
         "NetworkMode": build.network,
-        "Platform": platform(project, service),
+        "Platform": ",".join(platforms(project, service)) if options.several_platforms else platform(project, service),
         "ExtraHosts": [f"{host}:{address}" for host, found in build.extra_hosts.items() for address in found],
         "ShmSize": build.shm_size,
         "Ulimits": [_ulimit(name, limit) for name, limit in build.ulimits.items()],
@@ -183,10 +185,17 @@ def build_arguments(
     return {name: value for name, value in said.items() if value}
 
 
-def platform(project: Project, service: ServiceConfig) -> str:
-    """The one platform that a service's image is built for; "" is this machine's. Raises ConsistencyError.
+def platforms(project: Project, service: ServiceConfig) -> tuple[str, ...]:
+    """The platforms that a service's image is built for when `build` is asked for it; raises ConsistencyError."""
+    chosen = platform(project, service)
+    offered = service.build.platforms if service.build is not None else ()
+    return offered or ((chosen,) if chosen else ())
 
-    Of several platforms the builder takes its own, as Docker's store can hold no more than one.
+
+def platform(project: Project, service: ServiceConfig) -> str:
+    """The one platform that a service's image is built for to run here; "" is this machine's. Raises ConsistencyError.
+
+    Of several platforms the builder takes its own.
     """
     build = service.build
     offered = build.platforms if build is not None else ()
@@ -213,16 +222,13 @@ def without_effect(project: Project, names: Iterable[str]) -> Iterator[str]:
         for entitlement in build.entitlements:
             if entitlement not in (INSECURE, "network.host"):
                 yield f"{where}.entitlements: {entitlement} is not supported and has no effect"
-        if len(build.platforms) > 1:
-            chosen = platform(project, project.all_services[name]) or "that of this machine"
-            yield f"{where}.platforms: only one platform is built, {chosen}"
         for secret in build.secrets:
             if secret.uid or secret.gid or secret.mode is not None:
                 yield f"{where}.secrets.{secret.source}: uid, gid and mode have no effect, RUN --mount says them"
 
 
 def _cause(project: Project, service: ServiceConfig, observed: ObservedState) -> str:
-    present = observed.images.get(image_name(project.name, service))
+    present = observed.images.get(image_name(project, service))
     if service.pull_policy == BUILD:
         return "pull_policy: build"
     if present is None:
@@ -253,7 +259,7 @@ def _needs(
     builders: dict[str, str] = {}
     for name, service in services.items():
         tags = service.build.tags if service.build is not None else ()
-        for reference in (image_name(project.name, service), *tags):
+        for reference in (image_name(project, service), *tags):
             builders.setdefault(_full(reference), name)
     circle = _circle(said)
     if circle:
@@ -292,7 +298,7 @@ def _circle(needs: Mapping[str, Iterable[str]]) -> list[str]:
 
 def _context(project: Project, value: str) -> str:
     name = service_in_mode(value)
-    return f"{IMAGE_CONTEXT}{image_name(project.name, project.all_services[name])}" if name else value
+    return f"{IMAGE_CONTEXT}{image_name(project, project.all_services[name])}" if name else value
 
 
 def _ulimit(name: str, limit: UlimitsConfig) -> dict[str, Any]:

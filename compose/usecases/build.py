@@ -22,6 +22,7 @@ from compose.reconcile.plan_build import (
 )
 from compose.usecases import imagebuild
 from compose.usecases.execute import execute
+from compose.usecases.keyagents import KeyAgents
 from compose.usecases.observe import observe
 from compose.usecases.report import ForwardingReporter
 from runtime.errors import EngineError
@@ -92,7 +93,12 @@ class Builds:
         if not causes:
             return {}
         project = self._project
-        inputs = {name: self._inputs(project.all_services[name]) for name in causes}
+        with KeyAgents(project.environment) as keys:
+            inputs = {name: self._inputs(project.all_services[name], keys) for name in causes}
+            return self._run(causes, options, inputs)
+
+    def _run(self, causes: Mapping[str, str], options: BuildOptions, inputs: Mapping[str, Inputs]) -> Mapping[str, str]:
+        project = self._project
 
         def make(_declined: frozenset[str]) -> Plan:
             builder = PlanBuilder()
@@ -112,14 +118,14 @@ class Builds:
             raise failed from error
         return listener.images
 
-    def _inputs(self, service: ServiceConfig) -> Inputs:
+    def _inputs(self, service: ServiceConfig, keys: KeyAgents) -> Inputs:
         build = service.build
         assert build is not None, f"service {service.name} is not built"
         text = dockerfile(build)
         known = [value.removeprefix(IMAGE_CONTEXT) for value in build.additional_contexts.values()]
         return Inputs(
             secrets=tuple(self._secret(service, each.source, each.target) for each in build.secrets),
-            ssh=tuple(self._agents(build)),
+            ssh=tuple(self._agents(build, keys)),
             access=imagebuild.access_for(self._access, text or "", known),
             proxies=self._proxies(),
             bases=None if text is None else imagebuild.bases(text),
@@ -141,10 +147,10 @@ class Builds:
             )
         return {"Id": identifier, "Data": base64.b64encode(data).decode()}
 
-    def _agents(self, build: BuildConfig) -> Iterable[dict[str, str]]:
+    def _agents(self, build: BuildConfig, keys: KeyAgents) -> Iterable[dict[str, str]]:
         """What the definition asks for, then what the command line does, which wins."""
         said = [f"{identifier}={path}" if path else identifier for identifier, path in build.ssh.items()]
-        agents = imagebuild.agents((*said, *self._ssh), self._project.environment, self._cwd)
+        agents = imagebuild.agents((*said, *self._ssh), self._project.environment, self._cwd, keys)
         for agent in agents:
             path = agent["Socket"]
             try:
@@ -152,9 +158,7 @@ class Builds:
             except OSError as error:
                 raise ComposeError(f"ssh {agent['Id']}: {path}: {(error.strerror or str(error)).lower()}") from error
             if not usable:
-                raise ComposeError(
-                    f"ssh {agent['Id']}: {path} is not an agent's socket; give a key to an agent with ssh-add"
-                )
+                raise ComposeError(f"ssh {agent['Id']}: {path} is no agent's socket and no key file")
         return {agent["Id"]: agent for agent in agents}.values()
 
     def _proxies(self) -> dict[str, str]:
@@ -175,9 +179,9 @@ def references(project: Project, services: Iterable[ServiceConfig]) -> tuple[str
     """Names of the images of a project and of the services it builds on, to ask a snapshot for."""
     found = {*images(project)}
     for service in services:
-        found.add(image_name(project.name, service))
+        found.add(image_name(project, service))
         names = context_services(service.build) if service.build is not None else ()
-        found |= {image_name(project.name, project.all_services[name]) for name in names}
+        found |= {image_name(project, project.all_services[name]) for name in names}
     return tuple(sorted(found))
 
 

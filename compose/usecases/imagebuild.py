@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from compose.errors import ComposeError, UsageError
 from compose.loader import units
+from compose.usecases.buildoutput import fields
 from compose.usecases.registryauth import RegistryAccess
 from runtime.errors import EngineError, Unavailable, from_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from typing import BinaryIO
 
+    from compose.usecases.keyagents import KeyAgents
     from runtime.client.client import Client
 
 MAX_SECRET = 500 * 1024
@@ -81,7 +83,7 @@ class Sources:
     def redirect(self) -> None:
         """Have an archive for standard output written to a temporary file first."""
         for output in self.args.get("Outputs") or ():
-            if output["Dest"] in ("", "-"):
+            if output.get("Dest") in ("", "-"):
                 output["Dest"] = f"{self._place()}/output.tar"
 
     def deliver(self, stdout: BinaryIO) -> None:
@@ -177,12 +179,12 @@ def secrets(given: Iterable[str], environ: Mapping[str, str], cwd: str) -> list[
     """`--secret id=ID[,src=FILE|,env=NAME]`; raises ComposeError for one that cannot be read."""
     found = []
     for item in given:
-        fields = _fields(item, {"type", "id", "source", "src", "env"})
-        identifier = fields.get("id", "")
+        said = fields(item, {"type", "id", "source", "src", "env"})
+        identifier = said.get("id", "")
         if not identifier:
             raise ComposeError(f"invalid secret {item!r}: no id")
-        source, variable = fields.get("source") or fields.get("src") or "", fields.get("env") or ""
-        kind = fields.get("type", "")
+        source, variable = said.get("source") or said.get("src") or "", said.get("env") or ""
+        kind = said.get("type", "")
         if kind not in ("", "file", "env"):
             raise ComposeError(f'unsupported secret type "{kind}"')
         if kind == "env" and source:
@@ -207,19 +209,21 @@ def secret_file(path: str, identifier: str) -> bytes:
         raise ComposeError(f"could not read secret {identifier}: open {path}: {_reason(error)}") from error
 
 
-def agents(given: Iterable[str], environ: Mapping[str, str], cwd: str) -> list[dict[str, str]]:
-    """`--ssh default|ID[=SOCKET]`; raises ComposeError without an agent, or for a key file."""
+def agents(given: Iterable[str], environ: Mapping[str, str], cwd: str, keys: KeyAgents) -> list[dict[str, str]]:
+    """`--ssh default|ID[=SOCKET|KEY[,KEY]]`; `keys` makes agents of key files. Raises ComposeError."""
     found = []
     for item in given:
-        identifier, _, path = item.partition("=")
-        path = path or environ.get("SSH_AUTH_SOCK", "")
-        if not path:
+        identifier, _, said = item.partition("=")
+        said = said or environ.get("SSH_AUTH_SOCK", "")
+        if not said:
             raise ComposeError(f"invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set (--ssh {item})")
-        place = os.path.join(cwd, path)
-        if os.path.isfile(place):
-            raise ComposeError(
-                f"--ssh {item}: is a key and no agent's socket; give the key to an agent (ssh-add {path})"
-            )
+        paths = [os.path.join(cwd, path) for path in said.split(",")]
+        files = [path for path in paths if os.path.isfile(path)]
+        if files and len(files) < len(paths):
+            raise ComposeError(f"ssh {item}: keys and sockets cannot be mixed, or a key is missing")
+        if len(paths) > 1 and not files:
+            raise ComposeError(f"ssh {item}: only one agent's socket can be given")
+        place = keys.socket(files, f"ssh {item}") if files else paths[0]
         found.append({"Id": identifier or "default", "Socket": place})
     return found
 
@@ -243,25 +247,6 @@ def size(text: str) -> int:
         return units.parse_size(text) if text else 0
     except ValueError:
         raise UsageError(f"invalid size: '{text}'") from None
-
-
-def outputs(given: Iterable[str], cwd: str) -> list[dict[str, str]]:
-    """`--output DIRECTORY|type=local|tar,dest=PATH`; raises UsageError. `-` is an archive on standard output."""
-    found = []
-    for item in given:
-        if "=" not in item:
-            fields = {"type": "tar", "dest": "-"} if item == "-" else {"type": "local", "dest": item}
-        else:
-            fields = _fields(item, {"type", "dest", "name", "push"})
-        kind, dest = fields.get("type", ""), fields.get("dest", "")
-        if kind in ("docker", "image") and not dest:
-            continue
-        if kind not in ("local", "tar"):
-            raise UsageError(f"output type {kind or 'none'!r} is not there: this builder has local and tar")
-        if not dest and kind == "local":
-            raise UsageError("dest is required for local exporter")
-        found.append({"Type": kind, "Dest": dest if dest in ("", "-") else os.path.join(cwd, dest)})
-    return found
 
 
 def contexts(given: Iterable[str], cwd: str) -> dict[str, str]:
@@ -311,9 +296,10 @@ def _image_names(dockerfile: str) -> list[str]:
 
 
 def references(args: Mapping[str, Any]) -> list[str]:
-    """The images that arguments of a build name themselves: caches and contexts."""
+    """The images that arguments of a build name themselves: caches, contexts, and what is pushed."""
     caches = [*(args.get("CacheFrom") or ()), *(args.get("CacheTo") or ())]
     found = [re.sub(r"^.*\bref=", "", text).split(",")[0] for text in caches if "=" not in text or "ref=" in text]
+    found += args["Tags"] if args.get("Push") else ()
     contexts = (args.get("AdditionalContexts") or {}).values()
     return found + [text.removeprefix("docker-image://") for text in contexts if text.startswith("docker-image://")]
 
@@ -326,17 +312,6 @@ def read_dockerfile(context_path: str, name: str) -> str:
             return file.read()
     except OSError:
         return ""
-
-
-def _fields(text: str, known: Sequence[str] | set[str]) -> dict[str, str]:
-    found = {}
-    for item in text.split(","):
-        name, equals, value = item.partition("=")
-        name = name.strip().lower()
-        if not equals or name not in known:
-            raise UsageError(f"invalid field '{item}': expected one of {', '.join(sorted(known))}, as key=value")
-        found[name] = value
-    return found
 
 
 def _name(args: Mapping[str, Any]) -> str:

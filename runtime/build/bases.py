@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from runtime.build.session import key_of
 from runtime.build.snapshots import Snapshot
 from runtime.errors import EngineError, InvalidParameter, NotFound
-from runtime.images import hostlayer, layers, layout
+from runtime.images import hostlayer, indexes, layers, layout
 from runtime.images import platform as platforms
 from runtime.images.hostcopy import ensure_host_layer
 from runtime.images.manifest import check_manifest
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from runtime.build.dockerfile.stages import StageGraph
     from runtime.build.progress import Vertex
     from runtime.build.session import Session
+    from runtime.images.platform import Platform
     from runtime.images.records import Image
+    from runtime.wire.registries import Access
 
 _PROGRAMS = ("/usr/bin", "/usr/lib", "/usr/sbin", "/usr/local/bin", "/usr/local/lib", "/var/lib/dpkg/status")
 
@@ -38,6 +40,7 @@ class Bases:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._images: dict[tuple[str, str], Image] = {}
+        self._many = len(session.request.platforms) > 1
         self._shown: set[str] = set()
         self._lock = threading.Lock()
 
@@ -46,7 +49,8 @@ class Bases:
         with self._lock:
             found = self._images.get((name, platform))
             if found is None:
-                vertex = self._session.progress.vertex(f"[internal] load metadata for {shown(name)}")
+                label = f"{platforms.parse(platform)} " if self._many else ""
+                vertex = self._session.progress.vertex(f"[{label}internal] load metadata for {shown(name)}")
                 try:
                     found = self._images[name, platform] = self._find(name, platform, vertex)
                 except EngineError as error:
@@ -60,10 +64,10 @@ class Bases:
                 vertex.done()
         return found
 
-    def layout(self, reference: OciLayout) -> Image:
+    def layout(self, reference: OciLayout, platform: str) -> Image:
         """The image in an OCI layout directory; it is taken into the store without a name."""
         session = self._session
-        architecture = platforms.parse(session.request.platform).architecture
+        architecture = platforms.parse(platform).architecture
         with self._lock:
             return layout.read(
                 session.store,
@@ -74,18 +78,41 @@ class Bases:
                 architecture=architecture,
             )
 
-    def pulled(self, name: str, vertex: Vertex) -> Image:
-        """The image of a reference that is to be a cache: the one that is here if it is one, else the registry's."""
+    def pulled(self, name: str, vertex: Vertex) -> list[Image]:
+        """The images of a reference that is to be a cache: those that are here if they are one, else the registry's.
+
+        An index has an image for each stage.
+        """
+        store = self._session.store
         try:
-            found = self._session.store.resolve(name)
+            found, named = store.find(name)
+            index = found.indexes.get(str(named), "")
+            if index:
+                return [image for _, image in indexes.images(store.content, found, index)]
             if STEPS in found.document:
-                return found
+                return [found]
         except NotFound:
             pass
         try:
-            return self._pull(name, self._session.request.platform, vertex)
+            return self._pull_all(name, vertex)
         except EngineError:
-            return self._session.store.resolve(name)
+            return [store.resolve(name)]
+
+    def _pull_all(self, name: str, vertex: Vertex) -> list[Image]:
+        from runtime.images.registry.pull import Asked, entries
+
+        platform = platforms.parse(self._session.request.platforms[0])
+        access = cast("Access", dict(self._session.request.access))
+        reference = parse(name).tagged()
+        listed = entries(Asked(reference=reference, platform=platform, access=access))
+        if not listed:
+            return [self._pull(name, platform, vertex)]
+        found = []
+        for entry in listed:
+            of = platforms.of_entry(entry)
+            if of is not None:
+                found.append(self._pull(f"{reference.name}@{entry['digest']}", of, vertex, named=False))
+        return found
 
     def unpack_shown(self, image: Image | None, name: str) -> None:
         """As unpack, as a step of that name; an image that several stages start from is shown once."""
@@ -131,9 +158,9 @@ class Bases:
     def _find(self, name: str, platform: str, vertex: Vertex) -> Image:
         session = self._session
         request = session.request
-        wanted = platforms.parse(platform or request.platform)
+        wanted = platforms.parse(platform)
         try:
-            found = session.store.resolve(name)
+            found = session.store.for_platform(name, wanted)
         except NotFound:
             found = None
         builtin = found is not None and found.id == hostlayer.image_id()
@@ -141,9 +168,20 @@ class Bases:
             actual = platforms.of_config(found.document)
             if actual is None or platforms.runs(actual, wanted):
                 return found
-        return self._pull(name, platform or request.platform, vertex)
+        if found is None and (not self._many or wanted == platforms.local()):
+            return self._pull(name, wanted, vertex)
+        # the name is another platform's here, or will be
+        note = key_of("base", shown(name), str(wanted))
+        try:
+            if not request.pull:
+                return session.store.resolve(session.cache.get_note(note))
+        except (NotFound, InvalidParameter):
+            pass
+        pulled = self._pull(name, wanted, vertex, named=False)
+        session.cache.put_note(note, pulled.id)
+        return pulled
 
-    def _pull(self, name: str, platform: str, vertex: Vertex) -> Image:
+    def _pull(self, name: str, platform: Platform, vertex: Vertex, *, named: bool = True) -> Image:
         from runtime.images.registry.pull import Asked, pull_image
 
         session = self._session
@@ -155,8 +193,9 @@ class Bases:
 
         asked = Asked(
             reference=parse(name).tagged(),
-            platform=platforms.parse(platform),
-            access=dict(session.request.access),  # type: ignore[arg-type]  # as it came with the plan
+            platform=platform,
+            named=named,
+            access=cast("Access", dict(session.request.access)),
         )
         return pull_image(session.store, asked, progress=progress).image
 

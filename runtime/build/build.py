@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime.build.containers import Spawn
+    from runtime.build.export import Result
     from runtime.build.progress import Emit
     from runtime.build.request import BuildRequest
-    from runtime.images.records import Image
     from runtime.paths import Paths
 
 _CGROUP_ROOT: Final = "pycompose"
@@ -50,8 +50,8 @@ def build(
     spawn: Spawn,
     channel: socket.socket | None,
     started: Callable[[Session], None] = lambda _session: None,
-) -> Image | None:
-    """Build what is asked for; the image, None if only files were wanted. Raises EngineError, OSError.
+) -> Result:
+    """Build what is asked for. Raises EngineError, OSError.
 
     `channel` leads to the engine, which gives networks. `started` gets the session, whose `stop` ends the build.
     Steps that were finished stay in the cache however this ends. Only for a process that has one thread.
@@ -84,14 +84,14 @@ def build(
         )
         started(session)
         try:
-            image = Solver(session).solve()
+            result = Solver(session).solve()
         except BaseException:
             # what went wrong is what the user is to know, not that its remains could not be put away
             with contextlib.suppress(EngineError, OSError):
                 _wind_up(session)
             raise
         _wind_up(session)
-        return image
+        return result
 
 
 def _wind_up(session: Session) -> None:
@@ -121,6 +121,10 @@ def _private_memory(place: str) -> str:
     return place
 
 
-def summary(image: Image | None) -> dict[str, Any]:
+def summary(result: Result) -> dict[str, Any]:
     """The result of a BuildImage operation."""
-    return {} if image is None else {"Id": image.id, "RepoTags": image.repo_tags, "Size": image.size}
+    image = result.image
+    if image is None:
+        return {}
+    said = {"Id": image.id, "RepoTags": image.repo_tags, "Size": image.size}
+    return {**said, "Descriptor": dict(result.descriptor)}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from runtime.build.bases import STEPS
 from runtime.build.session import now
 from runtime.errors import EngineError, InvalidParameter, NotSupported
-from runtime.images import layers, layout, workspace
+from runtime.images import indexes, layers, layout, workspace
 from runtime.images.buildcache import Step
 from runtime.images.reference import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from runtime.build.bases import Bases
     from runtime.build.progress import Vertex
@@ -28,10 +28,11 @@ _TYPES: Final = ("registry", "local", "inline")
 
 
 class Place(NamedTuple):
-    """Where a cache is: `where` is a reference or a directory, empty for inline."""
+    """Where a cache is: `where` is a reference or a directory, empty for inline. `all`: it has the steps of all stages."""
 
     type: str
     where: str
+    all: bool = False
 
 
 def parse_all(texts: Iterable[str], key: str) -> list[Place]:
@@ -49,23 +50,30 @@ def parse_all(texts: Iterable[str], key: str) -> list[Place]:
         where = fields.get("ref" if kind == "registry" else key, "")
         if kind != "inline" and not where:
             raise InvalidParameter(f"cache {text!r}: {'ref' if kind == 'registry' else key} is missing")
-        places.append(Place(kind, where))
+        mode = fields.get("mode", "min")
+        if mode not in ("min", "max"):
+            raise InvalidParameter(f"cache {text!r}: mode is min or max")
+        places.append(Place(kind, where, mode == "max"))
     return places
 
 
 def take(session: Session, bases: Bases) -> None:
     """Learn the steps of all caches that the request names."""
+    known = {image.id for image in session.store.list()} if session.request.cache_from else set()
     for place in parse_all(session.request.cache_from, "src"):
         if place.type == "inline":
             continue
         vertex = session.progress.vertex(f"importing cache manifest from {place.where}")
         try:
             if place.type == "local":
-                image = layout.read(session.store, session.work, place.where)
+                found = layout.read_all(session.store, session.work, place.where)
             else:
-                image = bases.pulled(place.where, vertex)
+                found = bases.pulled(place.where, vertex)
+            for image in found:
                 bases.unpack(image)
-            learn(session, image)
+                learn(session, image)
+                if image.id not in known:
+                    forget(session, image)
         except (EngineError, OSError) as error:
             vertex.failed(str(error))
             continue
@@ -101,8 +109,11 @@ def is_inline(session: Session) -> bool:
     return any(place.type == "inline" for place in parse_all(session.request.cache_to, "dest"))
 
 
-def give(session: Session, image: Image) -> None:
-    """Write `image`, which says what made its layers, to the caches that the request names."""
+def give(session: Session, image: Image, stages: Callable[[], list[dict[str, Any]]]) -> None:
+    """Write `image`, which says what made its layers, to the caches that the request names.
+
+    `stages` gives what an index of such images of all stages lists, for caches that are to have those.
+    """
     for place in parse_all(session.request.cache_to, "dest"):
         if place.type == "inline":
             continue
@@ -110,10 +121,12 @@ def give(session: Session, image: Image) -> None:
         try:
             if image.on_host:
                 raise NotSupported("cache: holds this machine's own programs and means nothing elsewhere")
+            index = indexes.put(session.store.content, stages())["digest"] if place.all else ""
             if place.type == "local":
-                layout.write(session.store, image.id, place.where, "latest")
+                layout.write(session.store, image, place.where, "latest", index)
             else:
-                _push(session, image, place.where, vertex)
+                session.store.name(image, str(parse(place.where).tagged()), index)
+                push(session, place.where, vertex)
         except EngineError as error:
             vertex.failed(error.message)
             raise
@@ -128,7 +141,8 @@ def forget(session: Session, image: Image) -> None:
             session.store.forget(found, keep=False)
 
 
-def _push(session: Session, image: Image, reference: str, vertex: Vertex) -> None:
+def push(session: Session, reference: str, vertex: Vertex) -> None:
+    """Push what has that name in the store, with the steps' progress told by `vertex`. Raises EngineError, OSError."""
     from runtime.images.registry.push import push_image
 
     def progress(layer: str, text: str, current: int, total: int) -> None:
@@ -136,5 +150,4 @@ def _push(session: Session, image: Image, reference: str, vertex: Vertex) -> Non
         vertex.status(f"{layer} {text}".strip())
 
     name = parse(reference).tagged()
-    session.store.tag(image.id, str(name))
     push_image(session.store, name, cast("Access", session.request.access), progress=progress)

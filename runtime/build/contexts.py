@@ -106,7 +106,8 @@ class Contexts:
         """(directory, Dockerfile if the context is nothing else) of a context."""
         reference = contextref.parse(text)
         if isinstance(reference, contextref.Git):
-            return remotes.clone(reference, self._fresh("git"), vertex, self._request.ssh), None
+            request = self._request
+            return remotes.clone(reference, self._fresh("git"), vertex, request.ssh, secrets=request.secrets), None
         if isinstance(reference, contextref.Download):
             return remotes.download_context(reference.url, self._fresh("download"), vertex)
         if not isinstance(reference, contextref.Directory):
@@ -124,7 +125,7 @@ class Contexts:
         return path
 
     def _read_dockerfile(self, name: str) -> bytes:
-        path = name if name.startswith("/") else f"{self._main}/{name}"
+        path = self._inside(name if name.startswith("/") else f"{self._main}/{name}")
         try:
             with open(path, "rb") as file:
                 data = file.read(MAX_DOCKERFILE + 1)
@@ -145,7 +146,15 @@ class Contexts:
         """The Dockerfile's own ignore file, else the context's."""
         name = self._request.dockerfile or DEFAULT
         path = name if name.startswith("/") else f"{context}/{name}"
-        return _text(f"{path}{IGNORE}") or _text(f"{context}/{IGNORE}")
+        return _text(self._inside(f"{path}{IGNORE}")) or _text(self._inside(f"{context}/{IGNORE}"))
+
+    def _inside(self, path: str) -> str:
+        """`path`; raises InvalidParameter if it leads out of a fetched context, which may hold links to this machine's files."""
+        if self._main.startswith(f"{self._work}/") and path.startswith(f"{self._main}/"):
+            real = os.path.realpath(path)
+            if not real.startswith(os.path.realpath(self._main) + "/"):
+                raise InvalidParameter(f"{path.removeprefix(self._main + '/')}: leads out of the build context")
+        return path
 
 
 def size(count: int) -> str:

@@ -225,12 +225,15 @@ class Planned:
     def _add_git(self, item: Add, git: contextref.Git) -> None:
         directory = f"{self._session.work}/git-{os.urandom(6).hex()}"
         os.mkdir(directory, 0o755)
-        keep = bool(item.keep_git_dir)
-        place = remotes.clone(git, directory, None, self._session.request.ssh, keep=keep)
+        keep = bool(item.keep_git_dir or git.keep_git_dir)
+        request = self._session.request
+        place = remotes.clone(git, directory, None, request.ssh, keep=keep, secrets=request.secrets)
         tree = Tree(place, what=git.remote, owner=(0, 0))
         matches = tree.select("/", exclude=self._exclude)
         self._items.append(_Item(lambda: tree, lambda: matches, unpack=False))
-        self._digests += ["git", tree.digest(matches)]
+        # git's own directory holds times and inode numbers, so the commit stands for it
+        kept = [remotes.commit_of(directory), git.subdir, *item.exclude] if keep else []
+        self._digests += ["git", *kept] if kept else ["git", tree.digest(matches)]
 
     def _add_document(self, document: Heredoc) -> None:
         directory = f"{self._session.work}/documents-{os.urandom(6).hex()}"

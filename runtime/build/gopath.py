@@ -8,6 +8,9 @@ from functools import lru_cache
 
 from runtime.errors import InvalidParameter
 
+DEEP = "**"
+"""A component of a pattern that stands for any number of directories."""
+
 
 def clean(path: str) -> str:
     """`path` below `/`, without `.`, `..` and doubled slashes; `/` for the empty one."""
@@ -41,6 +44,19 @@ def split_wildcards(path: str) -> tuple[str, str]:
 def match(pattern: str, name: str) -> bool:
     """filepath.Match: `*`, `?`, `[a-z]`, `[^a]` and `\\`, none of which matches a slash; raises InvalidParameter."""
     return _compiled(pattern).fullmatch(name) is not None
+
+
+def match_deep(pattern: str, name: str) -> bool:
+    """As match, but a component `**` stands for any number of directories, as --parents has it."""
+    return _deep(pattern.split("/"), name.split("/"))
+
+
+def _deep(patterns: list[str], names: list[str]) -> bool:
+    if not patterns or not names:
+        return not names and all(each == DEEP for each in patterns)
+    if patterns[0] == DEEP:
+        return _deep(patterns[1:], names) or _deep(patterns, names[1:])
+    return match(patterns[0], names[0]) and _deep(patterns[1:], names[1:])
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ none of the engine's configuration.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import posixpath
@@ -33,9 +34,11 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _GIT_ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
     "HOME": "/dev/null",
     "LC_ALL": "C",
-    "GIT_ALLOW_PROTOCOL": "http:https:ssh:git:file",
+    # for submodules too: a repository that names `file:` or `ext::` would read this machine's files or run programs
+    "GIT_ALLOW_PROTOCOL": "http:https:ssh:git",
 }
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -63,7 +66,7 @@ def fetch(url: str, directory: str, vertex: Vertex | None, checksum: str = "") -
     target = f"{path}/{name}"
     try:
         with urllib.request.urlopen(_request(url), timeout=_TIMEOUT) as answer, open(target, "wb") as file:
-            digest = _copy(answer, file, vertex, int(answer.headers.get("Content-Length") or 0))
+            digest = _copy(url, answer, file, vertex, int(answer.headers.get("Content-Length") or 0))
             stamp = answer.headers.get("Last-Modified")
     except urllib.error.HTTPError as error:
         kind = NotFound if error.code == 404 else SystemFailure
@@ -128,19 +131,29 @@ def archive_stream(file: BinaryIO) -> io.BufferedReader | None:
     return None
 
 
-def clone(git: Git, directory: str, vertex: Vertex | None, ssh: Mapping[str, str], *, keep: bool = False) -> str:
+def clone(
+    git: Git,
+    directory: str,
+    vertex: Vertex | None,
+    ssh: Mapping[str, str],
+    *,
+    keep: bool = False,
+    secrets: Mapping[str, bytes] | None = None,
+) -> str:
     """Check a repository out into `directory`; the directory that is meant (its `subdir`).
 
-    Raises NotSupported without git, SystemFailure with git's words, InvalidParameter for a wrong commit.
+    `secrets` may hold GIT_AUTH_TOKEN or GIT_AUTH_HEADER, or either with `.HOST`, as with BuildKit; they go to that
+    repository's host alone. Raises NotSupported without git, SystemFailure with git's words, InvalidParameter for a wrong commit.
     """
     environment = {**_GIT_ENVIRONMENT, "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
     environment |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
     if ssh:
         environment["SSH_AUTH_SOCK"] = ssh.get("default") or next(iter(ssh.values()))
     environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+    environment |= _authorization(git.remote, secrets or {})
 
     def run(*words: str) -> str:
-        return _git(["-C", directory, *words], environment, vertex)
+        return _git(["-C", directory, *words], environment, vertex, git.remote)
 
     run("-c", "init.defaultBranch=main", "init", "--quiet")
     run("remote", "add", "origin", git.remote)
@@ -172,11 +185,34 @@ def clone(git: Git, directory: str, vertex: Vertex | None, ssh: Mapping[str, str
 
 def commit_of(directory: str) -> str:
     """The commit that `clone` with `keep` checked out."""
-    return _git(["-C", directory, "rev-parse", "HEAD"], {**_GIT_ENVIRONMENT, "PATH": "/usr/bin:/bin"}, None).strip()
+    environment = {**_GIT_ENVIRONMENT, "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    return _git(["-C", directory, "rev-parse", "HEAD"], environment, None, directory).strip()
 
 
-def _git(words: list[str], environment: Mapping[str, str], vertex: Vertex | None) -> str:
-    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=always", *words]
+def _authorization(remote: str, secrets: Mapping[str, bytes]) -> dict[str, str]:
+    """git's settings for a private repository: in the environment, for everybody may read a command line."""
+    parts = urlsplit(remote) if "://" in remote else None
+    if parts is None or parts.scheme not in ("http", "https"):
+        return {}
+    host = parts.netloc.rpartition("@")[2]
+    for suffix in (f".{host}", ""):
+        header = secrets.get(f"GIT_AUTH_HEADER{suffix}")
+        token = secrets.get(f"GIT_AUTH_TOKEN{suffix}")
+        if header is None and token is None:
+            continue
+        value = (
+            header if header is not None else b"basic " + base64.b64encode(b"x-access-token:" + (token or b"").strip())
+        )
+        return {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"http.{parts.scheme}://{host}/.extraheader",
+            "GIT_CONFIG_VALUE_0": f"Authorization: {value.decode(errors='replace').strip()}",
+        }
+    return {}
+
+
+def _git(words: list[str], environment: Mapping[str, str], vertex: Vertex | None, remote: str) -> str:
+    command = ["git", "-c", "core.hooksPath=/dev/null", *words]
     try:
         done = subprocess.run(
             command, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -186,9 +222,22 @@ def _git(words: list[str], environment: Mapping[str, str], vertex: Vertex | None
     if vertex is not None and done.stderr:
         vertex.log(done.stderr.encode())
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise SystemFailure(f"git {' '.join(words[2:4])}: {reason[0]}")
+        raise SystemFailure(f"failed to load git repository {remote}: {_reason(done.stderr, done.returncode)}")
     return done.stdout
+
+
+def _reason(words: str, code: int) -> str:
+    """The one line of git's that says why; ssh's own where git only says that ssh failed."""
+    lines = [line.strip() for line in words.splitlines() if line.strip() and not line.startswith(("warning:", "hint:"))]
+    at = next((index for index, line in enumerate(lines) if line.startswith(("fatal:", "error:"))), len(lines) - 1)
+    if at < 0:
+        return f"git exited with code {code}"
+    if at and "could not read from remote" in lines[at].lower():
+        at -= 1
+    reason = lines[at].partition(": ")[2] if lines[at].startswith(("fatal:", "error:")) else lines[at]
+    if "could not read Username" in reason or "Authentication failed" in reason:
+        return f"{reason}; a private repository needs the build secret GIT_AUTH_TOKEN, or an ssh URL"
+    return reason
 
 
 def _git_directories(directory: str) -> None:
@@ -210,7 +259,7 @@ def _request(url: str) -> Request:
     return Request(url, headers={"User-Agent": "pycompose", "Accept-Encoding": "identity"})
 
 
-def _copy(answer: Any, file: BinaryIO, vertex: Vertex | None, total: int) -> str:
+def _copy(url: str, answer: Any, file: BinaryIO, vertex: Vertex | None, total: int) -> str:
     digest = hashlib.sha256()
     done = 0
     while data := answer.read(_CHUNK):
@@ -218,7 +267,7 @@ def _copy(answer: Any, file: BinaryIO, vertex: Vertex | None, total: int) -> str
         file.write(data)
         done += len(data)
     if total and done != total:
-        raise SystemFailure(f"download ended after {done} of {total} bytes")
+        raise SystemFailure(f"failed to load {url}: download ended after {done} of {total} bytes")
     if vertex is not None:
         from runtime.build.contexts import size
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from runtime.errors import InvalidParameter
+from runtime.images import platform as platforms
 from runtime.images.reference import parse
 
 if TYPE_CHECKING:
@@ -18,10 +19,19 @@ EPOCH = "SOURCE_DATE_EPOCH"
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Where the result goes beside the image store: a directory (`local`) or an archive of its files (`tar`)."""
+    """Where the result goes beside the image store: a directory (`local`) or an archive (`tar`) of its files, or the image
+    as an archive that `image load` (`docker`) or other tools (`oci`) read, or as an OCI layout directory (`layout`).
 
-    type: Literal["local", "tar"]
-    dest: str
+    `image` is the store itself, beside files.
+    """
+
+    type: Literal["local", "tar", "docker", "oci", "layout", "image"]
+    dest: str = ""
+
+    @property
+    def is_files(self) -> bool:
+        """Whether it is the files and no image."""
+        return self.type in ("local", "tar")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +52,8 @@ class BuildRequest:
     present: frozenset[str] = frozenset()
     check: bool = False
     network: str = "default"
-    platform: str = ""
+    platforms: tuple[str, ...] = ("",)
+    """At least one; empty is this machine's."""
     secrets: Mapping[str, bytes] = field(default_factory=dict)
     ssh: Mapping[str, str] = field(default_factory=dict)
     """Agent's socket by id."""
@@ -53,6 +64,7 @@ class BuildRequest:
     outputs: tuple[Output, ...] = ()
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
+    push: bool = False
     access: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -70,6 +82,8 @@ def from_args(args: Mapping[str, Any]) -> BuildRequest:
     """Raises InvalidParameter."""
     for tag in args.get("Tags") or ():
         parse(tag)
+    if args.get("Push") and not args.get("Tags"):
+        raise InvalidParameter("tag is needed when pushing to registry")
     network = str(args.get("NetworkMode") or "default")
     if network not in ("default", "bridge", "host", "none"):
         raise InvalidParameter(f'network mode "{network}" not supported by buildkit')
@@ -88,18 +102,26 @@ def from_args(args: Mapping[str, Any]) -> BuildRequest:
         present=frozenset(args.get("Present") or ()),
         check=bool(args.get("Check")),
         network="default" if network == "bridge" else network,
-        platform=str(args.get("Platform") or ""),
+        platforms=_platforms(str(args.get("Platform") or "")),
         secrets={item["Id"]: _decoded(item) for item in args.get("Secrets") or ()},
         ssh={item["Id"]: str(item["Socket"]) for item in args.get("SSH") or ()},
         extra_hosts=tuple(args.get("ExtraHosts") or ()),
         shm_size=int(args.get("ShmSize") or 0),
         ulimits=tuple(args.get("Ulimits") or ()),
         privileged=bool(args.get("Privileged")),
-        outputs=tuple(Output(type=item["Type"], dest=item["Dest"]) for item in args.get("Outputs") or ()),
+        outputs=tuple(Output(type=item["Type"], dest=item.get("Dest", "")) for item in args.get("Outputs") or ()),
         cache_from=tuple(args.get("CacheFrom") or ()),
         cache_to=tuple(args.get("CacheTo") or ()),
+        push=bool(args.get("Push")),
         access=dict(args.get("Access") or {}),
     )
+
+
+def _platforms(text: str) -> tuple[str, ...]:
+    """`linux/amd64,arm64` as single platforms, each once."""
+    if "," not in text:
+        return (text,)
+    return tuple(dict.fromkeys(str(platforms.parse(each.strip())) for each in text.split(",") if each.strip()))
 
 
 def _decoded(item: Mapping[str, Any]) -> bytes:

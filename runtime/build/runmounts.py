@@ -9,7 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from runtime.build import copystep, gopath, runstep
+from runtime.build import agents, copystep, gopath, runstep
 from runtime.build.runstep import Prepared
 from runtime.errors import EngineError, InvalidParameter, NotFound, SystemFailure
 from runtime.images.snapshot import mountpoints
@@ -37,6 +37,7 @@ class Mounts:
         self._source = source
         self._held: list[int] = []
         self._files: list[str] = []
+        self._loans: list[agents.Loan] = []
 
     def digests(self) -> list[str]:
         """What binds show, for the cache key; secrets, agents and caches are no part of it."""
@@ -62,13 +63,16 @@ class Mounts:
         return prepared
 
     def release(self) -> None:
-        """After the run: locks and secret files go."""
+        """After the run: locks, secret files and agents' sockets go."""
+        for loan in self._loans:
+            loan.close()
         for fd in self._held:
             os.close(fd)
         for path in self._files:
             os.unlink(path)
         self._held.clear()
         self._files.clear()
+        self._loans.clear()
 
     def _bind(self, mount: Mount, number: int, place: str) -> list[Prepared]:
         source = self._source(mount.from_)
@@ -119,7 +123,15 @@ class Mounts:
             raise InvalidParameter(f"ssh agent {identifier}: {socket} is no socket")
         earlier = sum(item.type == "ssh" for item in self._mounts[:number])
         target = runstep.absolute(runstep.agent_target(mount, earlier), self._cwd)
-        return [Prepared(runstep.bind(socket, target, readonly=False), f"SSH_AUTH_SOCK={target}")]
+        loan = agents.Loan(
+            f"{self._session.memory}/agent-{os.urandom(4).hex()}",
+            socket,
+            uid=mount.uid or 0,
+            gid=mount.gid or 0,
+            mode=0o600 if mount.mode is None else mount.mode,
+        )
+        self._loans.append(loan)
+        return [Prepared(runstep.bind(loan.path, target, readonly=False), f"SSH_AUTH_SOCK={target}")]
 
 
 def run(

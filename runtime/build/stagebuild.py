@@ -48,6 +48,7 @@ class StageBuilder:
         state: State,
         *,
         name: str,
+        platform: str,
         origin: Callable[[Origin], State],
         counted_base: bool,
         use_cache: bool,
@@ -57,7 +58,8 @@ class StageBuilder:
         self.state = state
         self.origin = origin
         self.use_cache = use_cache
-        self._name = name
+        self.label = " ".join(filter(None, (platform, name))) + (" " if platform or name else "")
+        """What comes before the number of each step."""
         self._done = int(counted_base)
         self._total = self._done + sum(isinstance(item, COUNTED) for item in node.instructions)
         self._facts: Any = None
@@ -83,8 +85,7 @@ class StageBuilder:
         if number is None:
             self._done += 1
             number = self._done
-        name = f"{self._name} " if self._name else ""
-        return f"[{name}{number:>{len(str(self._total))}}/{self._total}] {text}"
+        return f"[{self.label}{number:>{len(str(self._total))}}/{self._total}] {text}"
 
     def _instruction(self, item: Instruction) -> None:
         state = self.state

@@ -121,7 +121,7 @@ class Tree:
             pivot, pattern = "/", source
         top = self.resolve(gopath.clean(pivot))
         pattern = gopath.clean(pattern).lstrip("/")
-        names = list(self._matching(top, pattern)) if gopath.has_wildcards(pattern) else [pattern]
+        names = list(self._matching(top, pattern, deep=True)) if gopath.has_wildcards(pattern) else [pattern]
         matches = []
         for name in names:
             match = self._named(gopath.clean(f"{top}/{name}"), exclude)
@@ -215,16 +215,18 @@ class Tree:
                 node.wanted = not left_out  # a hidden one is in the context for the sake of what is below it
             yield node
 
-    def _matching(self, top: str, pattern: str) -> Iterator[str]:
-        """Paths below `top` that match, in the order of a walk; nothing below a match."""
+    def _matching(self, top: str, pattern: str, *, deep: bool = False) -> Iterator[str]:
+        """Paths below `top` that match, in the order of a walk; nothing below a match. `deep`: `**` is any directories."""
+        deep = deep and gopath.DEEP in pattern.split("/")
+        fits = gopath.match_deep if deep else gopath.match
         pending = [""]
         while pending:
             relative = pending.pop()
-            if relative and gopath.match(pattern, relative):
+            if relative and fits(pattern, relative):
                 if not self._hidden(f"{top}/{relative}".lstrip("/")):
                     yield relative
                     continue
-            elif relative and relative.count("/") >= pattern.count("/"):
+            elif relative and not deep and relative.count("/") >= pattern.count("/"):
                 continue
             try:
                 fd = self.open(f"{top}/{relative}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime.images import hostlayer, layers
+from runtime.images import hostlayer, indexes, layers
 
 if TYPE_CHECKING:
     from runtime.images.records import Image
@@ -45,7 +45,25 @@ def details(image: Image, store: ImageStore) -> dict[str, Any]:
         "RootFS": {"Type": "layers", "Layers": list(document["rootfs"]["diff_ids"])},
         "History": _history(image, history, store),
         "Metadata": {"LastTagTime": image.tagged_at or "0001-01-01T00:00:00Z"},
+        **({"Manifests": _manifests(image, store)} if image.indexes else {}),
     }
+
+
+def _manifests(image: Image, store: ImageStore) -> list[dict[str, Any]]:
+    """What the indexes list that names of the image stand for, in the words of Docker's API 1.48."""
+    found = {}
+    for index in sorted(set(image.indexes.values())):
+        for member, each in indexes.images(store.content, image, index):
+            size = sum(int(layers.record(store, chain).get("size", 0)) for chain in each.layers)
+            platform = member.described["platform"]
+            found[member.manifest["digest"]] = {
+                "ID": member.manifest["digest"],
+                "Descriptor": member.described,
+                "Available": True,
+                "Kind": "image",
+                "ImageData": {"Platform": platform, "Size": {"Unpacked": size}},
+            }
+    return list(found.values())
 
 
 def _history(image: Image, entries: list[dict[str, Any]], store: ImageStore) -> list[dict[str, Any]]:

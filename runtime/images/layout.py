@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import InvalidParameter, NotFound
-from runtime.images import layers
+from runtime.images import indexes, layers
 from runtime.images.manifest import (
     MAX_DOCUMENT,
     OCI_INDEX,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 _CHUNK: Final = 1 << 20
+_MOST: Final = 1000
+"""Images in a layout that is read as a whole."""
 
 
 def read(store: ImageStore, work: str, path: str, *, tag: str = "", digest: str = "", architecture: str = "") -> Image:
@@ -46,20 +48,27 @@ def read(store: ImageStore, work: str, path: str, *, tag: str = "", digest: str 
             break
         chosen = select_platform(manifest, path, architecture)
         manifest = decode(_blob(path, chosen["digest"]), f"{path}: manifest")
-    config, blobs = check_manifest(manifest, path)
-    document = decode(_blob(path, config["digest"]), f"{path}: configuration")
-    diff_ids = check_config(document, path, len(blobs))
-    for descriptor in (chosen, config, *blobs):
-        with open(_place(path, descriptor["digest"]), "rb") as file:
-            store.content.ingest(file, work, digest=descriptor["digest"], size=descriptor["size"])
-    chains, size = layers.ensure(store, work, blobs, diff_ids)
-    return store.register(config=config, manifest=chosen, layers=chains, size=size, references=[])
+    return _take(store, work, path, chosen, manifest)
 
 
-def write(store: ImageStore, image_id: str, path: str, tag: str) -> None:
-    """Write an image of the store to the layout directory `path` under `tag`, in place of what is there; raises OSError."""
-    image = store.resolve(image_id)
+def write(store: ImageStore, image: Image, path: str, tag: str, index: str = "") -> None:
+    """Write an image of the store, or all images of the index `index`, to the layout directory `path` under `tag`.
+
+    It takes the place of what is there. Raises EngineError, OSError.
+    """
     os.makedirs(f"{path}/blobs/sha256", exist_ok=True)
+    for each in [each for _, each in indexes.images(store.content, image, index)] if index else [image]:
+        _write_one(store, each, path)
+    top = index or image.manifest_digest
+    data = store.content.read(top)
+    atomicfile.write_bytes(_place(path, top), data, mode=0o644)
+    kind = OCI_INDEX if index else OCI_MANIFEST
+    entry: dict[str, Any] = {"mediaType": kind, "digest": top, "size": len(data), "annotations": {REF_NAME: tag}}
+    atomicfile.write_bytes(f"{path}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}', mode=0o644)
+    atomicfile.write_bytes(f"{path}/index.json", encode(indexes.document([entry])), mode=0o644)
+
+
+def _write_one(store: ImageStore, image: Image, path: str) -> None:
     config, blobs = check_manifest(store.content.read_json(image.manifest_digest), f"image {image.id}")
     for blob, chain in zip(blobs, image.layers, strict=True):
         target = _place(path, blob["digest"])
@@ -70,17 +79,44 @@ def write(store: ImageStore, image_id: str, path: str, tag: str) -> None:
             while data := source.read(_CHUNK):
                 file.write(data)
         os.rename(temporary, target)
-    data = store.content.read(image.manifest_digest)
-    atomicfile.write_bytes(_place(path, config["digest"]), store.content.read(config["digest"]), mode=0o644)
-    atomicfile.write_bytes(_place(path, image.manifest_digest), data, mode=0o644)
-    entry: dict[str, Any] = {"mediaType": OCI_MANIFEST, "digest": image.manifest_digest, "size": len(data)}
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{**entry, "annotations": {REF_NAME: tag}}]}
-    atomicfile.write_bytes(f"{path}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}', mode=0o644)
-    atomicfile.write_bytes(f"{path}/index.json", encode(index), mode=0o644)
+    for digest in (config["digest"], image.manifest_digest):
+        atomicfile.write_bytes(_place(path, digest), store.content.read(digest), mode=0o644)
+
+
+def read_all(store: ImageStore, work: str, path: str) -> list[Image]:
+    """All images that the layout's index.json leads to, each taken into the store without a name; raises as read does."""
+    found = []
+    pending = _entries(decode(_small(f"{path}/index.json"), path))
+    while pending:
+        described = check_descriptor(pending.pop(0), path)
+        document = decode(_blob(path, described["digest"]), f"{path}: manifest")
+        if is_index(document, path):
+            pending += _entries(document)
+            continue
+        found.append(_take(store, work, path, described, document))
+        if len(found) > _MOST:
+            raise InvalidParameter(f"oci-layout {path}: has more than {_MOST} images")
+    return found
+
+
+def _take(store: ImageStore, work: str, path: str, chosen: Descriptor, manifest: dict[str, Any]) -> Image:
+    config, blobs = check_manifest(manifest, path)
+    document = decode(_blob(path, config["digest"]), f"{path}: configuration")
+    diff_ids = check_config(document, path, len(blobs))
+    for descriptor in (chosen, config, *blobs):
+        with open(_place(path, descriptor["digest"]), "rb") as file:
+            store.content.ingest(file, work, digest=descriptor["digest"], size=descriptor["size"])
+    chains, size = layers.ensure(store, work, blobs, diff_ids)
+    return store.register(config=config, manifest=chosen, layers=chains, size=size, references=[])
+
+
+def _entries(index: dict[str, Any]) -> list[dict[str, Any]]:
+    found = index.get("manifests")
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def _choose(index: dict[str, Any], path: str, tag: str, digest: str) -> Descriptor:
-    entries = [entry for entry in index.get("manifests") or () if isinstance(entry, dict)]
+    entries = _entries(index)
     for entry in entries:
         name = str((entry.get("annotations") or {}).get(REF_NAME, ""))
         if (digest and entry.get("digest") == digest) or (tag and (name == tag or name.endswith(f":{tag}"))):

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from runtime.errors import EngineError
 from runtime.images import hostlayer
 from runtime.images.manifest import check_config
-from runtime.images.reference import parse
+from runtime.images.reference import check_digest, parse
 from runtime.linux import atomicfile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runtime.images.content import ContentStore
 
 VERSION: Final = 1
@@ -44,6 +46,8 @@ class Image:
     on_host: bool = False
     """Whether the host's own programs lie below `layers` (see hostlayer)."""
     tagged_at: str = ""
+    indexes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """By reference: the digest of the index of several platforms that the name stands for; of most names there is none."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def host_image() -> Image:
 
 def to_record(image: Image, tags: dict[str, str]) -> dict[str, Any]:
     """The JSON form of `image`; `tags` gives for each reference the time it was set."""
-    return {
+    record = {
         "version": VERSION,
         "id": image.id,
         "manifest": image.manifest_digest,
@@ -93,6 +97,8 @@ def to_record(image: Image, tags: dict[str, str]) -> dict[str, Any]:
         "size": image.size,
         "created": image.created,
     }
+    indexes = {name: digest for name, digest in image.indexes.items() if name in tags}
+    return record | ({"indexes": indexes} if indexes else {})
 
 
 def from_record(record: Any, content: ContentStore, name: str) -> tuple[Image, dict[str, str]]:
@@ -118,6 +124,7 @@ def from_record(record: Any, content: ContentStore, name: str) -> tuple[Image, d
         layers=layers,
         on_host=record["base"] == hostlayer.LAYER,
         tagged_at=max(tags.values(), default=""),
+        indexes={str(parse(name)): check_digest(digest) for name, digest in record.get("indexes", {}).items()},
     )
     return image, tags
 

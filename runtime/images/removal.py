@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.errors import Conflict, Forbidden
-from runtime.images import hostlayer, layers, workspace
+from runtime.images import hostlayer, indexes, layers, partial, workspace
 from runtime.images.buildcache import BuildCache
 from runtime.images.reference import parse
 
@@ -118,8 +118,10 @@ def collect(store: ImageStore, users: Mapping[str, Sequence[User]] | None = None
         held = store.release(users or {})
         if not free or held is None or store.is_damaged:
             return NOTHING
+        partial.expire(store.root)
         images = store.list() + held
         needed = {chain for image in images for chain in image.layers} | BuildCache(store.root).chains()
+        needed |= {chain for image in images for chain in indexes.needs(store.content, image)[1]}
         needed.add(hostlayer.LAYER)
         for chain in os.listdir(f"{store.root}/layers"):
             if chain not in needed:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runtime.errors import InvalidParameter, NotSupported, SystemFailure
-from runtime.images import layers, workspace
+from runtime.images import indexes, layers, workspace
 from runtime.images.content import Hashing
 from runtime.images.manifest import MAX_DOCUMENT, OCI_INDEX, OCI_MANIFEST, check_manifest, encode
 from runtime.images.reference import parse
@@ -102,19 +102,13 @@ class _Writer:
         self._docker: list[dict[str, Any]] = []
 
     def image(self, image: Image, tags: list[str]) -> None:
-        content = self._store.content
-        manifest = content.read(image.manifest_digest)
-        config, blobs = check_manifest(content.read_json(image.manifest_digest), f"image {image.id}")
-        for number, (blob, chain) in enumerate(zip(blobs, image.layers, strict=True), 1):
-            if self._progress is not None:
-                self._progress(f"saving layer {number} of {len(blobs)}", self._size, 0)
-            self._layer(blob, chain)
-        self._document(config["digest"], content.read(config["digest"]))
-        self._document(image.manifest_digest, manifest)
+        manifest = self._store.content.read(image.manifest_digest)
+        config, blobs = self._blobs(image)
         entry = {"mediaType": OCI_MANIFEST, "digest": image.manifest_digest, "size": len(manifest)}
         for tag in tags:
             named = {"io.containerd.image.name": tag, "org.opencontainers.image.ref.name": parse(tag).tag}
-            self._index.append(entry | {"annotations": named})
+            index = image.indexes.get(tag, "")
+            self._index.append((self._of_platforms(image, index) if index else entry) | {"annotations": named})
         if not tags:
             self._index.append(entry)
         self._docker.append(
@@ -124,6 +118,28 @@ class _Writer:
                 "Layers": [_blob_name(blob["digest"]) for blob in blobs],
             }
         )
+
+    def _of_platforms(self, image: Image, index: str) -> dict[str, Any]:
+        """Write all that an index lists; its descriptor."""
+        content = self._store.content
+        for _, each in indexes.images(content, image, index):
+            self._blobs(each)
+        data = content.read(index)
+        self._document(index, data)
+        return {"mediaType": OCI_INDEX, "digest": index, "size": len(data)}
+
+    def _blobs(self, image: Image) -> tuple[Descriptor, list[Descriptor]]:
+        """Write layers, configuration and manifest of an image; the descriptors of its configuration and its layers."""
+        content = self._store.content
+        manifest = content.read(image.manifest_digest)
+        config, blobs = check_manifest(content.read_json(image.manifest_digest), f"image {image.id}")
+        for number, (blob, chain) in enumerate(zip(blobs, image.layers, strict=True), 1):
+            if self._progress is not None:
+                self._progress(f"saving layer {number} of {len(blobs)}", self._size, 0)
+            self._layer(blob, chain)
+        self._document(config["digest"], content.read(config["digest"]))
+        self._document(image.manifest_digest, manifest)
+        return config, blobs
 
     def finish(self) -> None:
         self._member("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound
-from runtime.images import hostlayer, workspace
+from runtime.images import hostlayer, indexes, workspace
+from runtime.images import platform as platforms
 from runtime.images.content import ContentStore
 from runtime.images.manifest import OCI_INDEX, OCI_MANIFEST, check_manifest
 from runtime.images.records import Image, Records, host_image
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from runtime.images.manifest import Descriptor
+    from runtime.images.platform import Platform
     from runtime.paths import Paths
 
 _PREFIX: Final = re.compile(r"(?:sha256:)?([a-f0-9]{2,64})")
@@ -68,6 +70,15 @@ class ImageStore:
         """
         return self._find(text, self.list())[0]
 
+    def for_platform(self, text: str, wanted: Platform) -> Image:
+        """As resolve, but of a name that stands for several platforms the image that is for `wanted`, if there is one."""
+        image, named = self.find(text)
+        index = image.indexes.get(str(named), "")
+        for member, each in indexes.images(self.content, image, index) if index else ():
+            if member.platform is not None and platforms.runs(member.platform, wanted):
+                return each
+        return image
+
     def layer_dirs(self, image: Image) -> _Strings:
         """The directories of the unpacked layers, top first; where `image.on_host` the host's layer goes below."""
         return [self.layer_dir(chain) for chain in reversed(image.layers)]
@@ -83,11 +94,16 @@ class ImageStore:
             raise InvalidParameter(f"tag {reference}: refusing to create a tag with a digest reference")
         self.prepare()
         with workspace.index_lock(self.root):
-            image = self.resolve(text)
+            image, named = self.find(text)
             if image.id == hostlayer.image_id():
                 raise Forbidden(f"image {hostlayer.REFERENCE}: is built in and cannot be tagged")
-            self._retag(image, [name])
+            self._retag(image, [name], image.indexes.get(str(named), ""))
         return self.resolve(str(name))
+
+    def name(self, image: Image, reference: str, index: str = "") -> None:
+        """Give an image a name that stands for `index`, if that is not empty; raises OSError or EngineError."""
+        with workspace.index_lock(self.root):
+            self._retag(image, [_taggable(reference)], index)
 
     def register(
         self,
@@ -98,9 +114,11 @@ class ImageStore:
         size: int,
         references: _Strings,
         on_host: bool = False,
+        index: str = "",
     ) -> Image:
         """Make an image of a configuration and a manifest in the content store and of layers already unpacked.
 
+        `index`: the digest of the index of several platforms that the references stand for, in the content store.
         Registering the same image again only adds references. Raises OSError or EngineError and registers nothing then.
         """
         names = [_taggable(reference) for reference in references]
@@ -116,7 +134,7 @@ class ImageStore:
             on_host=on_host,
         )
         with workspace.index_lock(self.root):
-            self._retag(image, names)
+            self._retag(image, names, index)
         return self._find(image.id, self.list())[0]
 
     def find(self, text: str) -> tuple[Image, Reference | None]:
@@ -172,9 +190,17 @@ class ImageStore:
         """Whether the layer is unpacked."""
         return os.path.isdir(self.layer_dir(chain))
 
+    def reindex(self, image_id: str, old: str, new: str) -> None:
+        """Have the names of an image that stand for the index `old` stand for `new`: the same images, packed otherwise."""
+        with workspace.index_lock(self.root):
+            for image, tags in self._records.read():
+                if image.id == image_id and old in image.indexes.values():
+                    stand_for = {name: new if digest == old else digest for name, digest in image.indexes.items()}
+                    self._records.write(replace(image, indexes=stand_for), tags)
+
     def blobs_of(self, image: Image) -> _Strings:
         """The digests of all blobs that belong to an image, its configuration and manifest among them."""
-        digests = [image.id, image.manifest_digest]
+        digests = [image.id, image.manifest_digest, *indexes.needs(self.content, image)[0]]
         try:
             _, layers = check_manifest(self.content.read_json(image.manifest_digest), f"image {image.id}")
         except EngineError:
@@ -218,13 +244,15 @@ class ImageStore:
             raise NotFound(f"no such image: {shown}", image=text)
         return matches[0], None
 
-    def _retag(self, image: Image, names: _References) -> None:
+    def _retag(self, image: Image, names: _References, index: str = "") -> None:
         """Write the record of `image` with its old names and `names`, then take those from all others."""
         records = self._records.read()
         now = _now()
-        kept = next((tags for other, tags in records if other.id == image.id), {})
+        before, kept = next(((other, tags) for other, tags in records if other.id == image.id), (image, {}))
         mine = kept | {str(name): now for name in names}
-        self._records.write(image, mine)
+        given = {str(name): index for name in names}
+        stand_for = {name: digest for name, digest in {**before.indexes, **given}.items() if digest}
+        self._records.write(replace(image, indexes=stand_for), mine)
         for other, tags in records:
             left = {name: at for name, at in tags.items() if name not in mine}
             if other.id != image.id and len(left) != len(tags):
@@ -261,9 +289,8 @@ def _taggable(text: str) -> Reference:
 def _has_digest(image: Image, reference: Reference) -> bool:
     if f"{reference.name}@{reference.digest}" in image.references:
         return True
-    return image.manifest_digest == reference.digest and any(
-        parse(name).name == reference.name for name in image.references
-    )
+    mine = {image.manifest_digest, *image.indexes.values()}
+    return reference.digest in mine and any(parse(name).name == reference.name for name in image.references)
 
 
 def _with_references(image: Image, tags: dict[str, str]) -> Image:

@@ -19,7 +19,7 @@ OperationKind = Literal[
     "RemoveVolume",  # Name
     "CreateContainer",  # runtime.wire.containers.CreateContainer
     "StartContainer",  # Container
-    "StopContainer",  # Container, Signal?, Timeout? (seconds)
+    "StopContainer",  # Container, Signal?, Timeout? (seconds), Restart? (the plan starts it again: its sandbox stays)
     "KillContainer",  # Container, Signal
     "PauseContainer",  # Container
     "UnpauseContainer",  # Container
@@ -69,6 +69,7 @@ class BuildImageArgs(TypedDict, total=False):
     """Only read the Dockerfile and tell what is found (`warning` events); no image is made."""
     NetworkMode: Literal["default", "host", "none"]
     Platform: str
+    """One, or several with commas between: then the tags stand for an index, and run this machine's."""
     Secrets: list[dict[str, str]]
     """`Id`, `Data` (base64)."""
     SSH: list[dict[str, str]]
@@ -82,9 +83,12 @@ class BuildImageArgs(TypedDict, total=False):
     Privileged: bool
     """`RUN --security=insecure` is allowed."""
     Outputs: list[dict[str, str]]
-    """`Type` (local: a directory; tar: a file), `Dest`. With any, no image is made."""
+    """`Type`, `Dest`. The files, as a directory (local) or an archive (tar): with no other, no image is made. Or the image, as
+    an archive (docker, oci), an OCI layout directory (layout), or only in the store (image)."""
     CacheFrom: list[str]
     CacheTo: list[str]
+    Push: bool
+    """All tags are pushed at the end."""
     Access: dict[str, Any]
     """How registries are reached (runtime.wire.registries), for bases that are not here."""
 

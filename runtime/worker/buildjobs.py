@@ -25,7 +25,8 @@ _HIGH_FD = 10
 
 
 def build_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[str, Any]:
-    """`args` (of BuildImage), `engine` (its id), `channel` (a descriptor) -> `Id`, `RepoTags`, `Size`.
+    """`args` (of BuildImage), `engine` (its id), `channel` (a descriptor) -> `Id`, `RepoTags`, `Size`,
+    `Descriptor`.
 
     Events of status `vertex` tell what is done: see runtime.build.progress.
     """
@@ -47,7 +48,7 @@ def build_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[s
 
         signal.signal(signal.SIGTERM, stop)
 
-    image = build(
+    result = build(
         paths,
         from_args(request["args"]),
         engine_id=str(request.get("engine") or "none"),
@@ -56,7 +57,7 @@ def build_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[s
         channel=channel,
         started=started,
     )
-    return summary(image)
+    return summary(result)
 
 
 def preload() -> None:

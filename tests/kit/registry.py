@@ -157,7 +157,8 @@ def certificate(folder: Path, name: str = "localhost") -> None:
 def get(url: str, ca: Path | None = None) -> bytes:
     """A document of a registry, without any authorisation."""
     context = ssl.create_default_context(cafile=str(ca)) if ca else None
-    accept = "application/vnd.oci.image.manifest.v1+json,application/vnd.docker.distribution.manifest.v2+json"
+    kinds = ("oci.image.index.v1", "oci.image.manifest.v1", "docker.distribution.manifest.v2")
+    accept = ",".join(f"application/vnd.{kind}+json" for kind in kinds)
     request = urllib.request.Request(url, headers={"Accept": accept})
     with urllib.request.urlopen(request, timeout=10, context=context) as answer:
         return bytes(answer.read())

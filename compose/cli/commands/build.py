@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Many = list[str] | None
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     build_arg: Annotated[Many, typer.Option("--build-arg", help="Set build-time variables for services")] = None,
     builder: Annotated[str, typer.Option(help="Set builder to use")] = "",
     check: Annotated[bool, typer.Option("--check", help="Check build configuration")] = False,
@@ -66,7 +67,11 @@ def run(
         console.stderr.write("--progress is a global flag, better use `pycompose --progress xx build ...`\n")
         invocation.show_progress(progress)
     options = BuildOptions(
-        args=imagebuild.build_args(build_arg or (), project.environment), no_cache=no_cache, pull=pull, check=check
+        args=imagebuild.build_args(build_arg or (), project.environment),
+        no_cache=no_cache,
+        pull=pull,
+        several_platforms=True,
+        check=check,
     )
     scope = project.with_selected(named, dependencies=with_dependencies)
     chosen = [service for service in scope.services.values() if service.build is not None]
@@ -106,16 +111,13 @@ def _print(
 
 def _check(invocation: Invocation, builds: Builds, services: list[ServiceConfig], options: BuildOptions) -> int:
     """What BuildKit's checks print; 1 if they found anything."""
+    from compose.cli.render.checks import report
+
     findings = builds.check(services, options)
-    write = invocation.console.write
-    if not findings:
-        write("Check complete, no warnings found.\n")
-        return 0
-    count = len(findings)
-    write(f"Check complete, {count} warning{'s have' if count > 1 else ' has'} been found!\n")
-    for found in findings:
-        write(f"\nWARNING: {found.rule}\n{found.text}\n{found.service}: Dockerfile:{found.line}\n")
-    return 1
+    invocation.console.write(
+        report([(each.rule, each.text, f"{each.service}: Dockerfile:{each.line}") for each in findings])
+    )
+    return 1 if findings else 0
 
 
 def _push(invocation: Invocation, project: Project, services: list[ServiceConfig], *, quiet: bool) -> None:

@@ -6,7 +6,6 @@ done, and what a killed job left is gone on with. The reader must not believe wh
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import threading
@@ -14,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from runtime.errors import InvalidParameter, SystemFailure
+from runtime.images import partial
 from runtime.images.registry.backoff import Backoff
 from runtime.images.registry.transport import Broken, read_some
 from runtime.linux import atomicfile
@@ -30,8 +30,6 @@ _SLOWEST: Final = 1024
 """Bytes within the stall time below which a transfer counts as stalled, also if it drips."""
 _PROGRESS: Final = 1 << 20
 """Bytes of one attempt that make up for the failures before it."""
-KEPT: Final = 86400.0
-"""Seconds that half a blob is kept for another attempt."""
 
 
 class Download:
@@ -120,10 +118,8 @@ class Download:
         digest = self._blob["digest"]
         if self._content.has(digest):
             return
-        directory = f"{self._content.root}/partial"
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        path = f"{directory}/{digest.replace(':', '-')}"
-        fd = _locked(path, lambda: self._progress("Waiting", 0, 0))
+        path = f"{partial.directory(self._content.root)}/{digest.replace(':', '-')}"
+        fd = partial.locked(path, lambda: self._progress("Waiting", 0, 0))
         try:
             if self._content.has(digest):
                 os.unlink(path)
@@ -244,45 +240,6 @@ class Follower:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def expire(root: str) -> None:
-    """Delete halves that nobody has gone on with for a day."""
-    directory = f"{root}/partial"
-    try:
-        names = os.listdir(directory)
-    except FileNotFoundError:
-        return
-    for name in names:
-        path = f"{directory}/{name}"
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - os.fstat(fd).st_mtime > KEPT:
-                os.unlink(path)
-        except OSError:
-            continue  # somebody is at it
-        finally:
-            os.close(fd)
-
-
-def _locked(path: str, waiting: Callable[[], None]) -> int:
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        try:
-            if os.path.samestat(os.stat(path), os.fstat(fd)):
-                return fd
-        except FileNotFoundError:
-            pass
-        os.close(fd)  # finished or thrown away while we waited
 
 
 def _rehash(fd: int, hashing: hashlib._Hash, size: int) -> int:

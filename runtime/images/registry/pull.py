@@ -15,7 +15,8 @@ from runtime.errors import EngineError, InvalidParameter
 from runtime.images import layers, workspace
 from runtime.images import platform as platforms
 from runtime.images.manifest import MAX_DOCUMENT, chain_ids, check_config, decode
-from runtime.images.registry.download import Download, expire
+from runtime.images.partial import Claims, expire
+from runtime.images.registry.download import Download
 from runtime.images.registry.hosts import endpoints
 from runtime.images.registry.repository import Found, Repository
 from runtime.images.registry.session import Session
@@ -55,6 +56,8 @@ class Asked:
 
     reference: Reference
     platform: Platform
+    named: bool = True
+    """Whether the image is to have the reference's name here, which may be another platform's."""
     access: Access = field(default_factory=dict)  # type: ignore[assignment]
 
 
@@ -80,6 +83,19 @@ def resolve_digest(asked: Asked) -> str:
         return str(_first_that_answers(asked, transport, lambda repository: repository.digest())[1])
     finally:
         transport.close()
+
+
+def entries(asked: Asked) -> list[dict[str, Any]]:
+    """The entries of the index that a reference stands for in its registry; none of an image. Raises EngineError."""
+    transport = make_transport(asked.access)
+    reference = asked.reference
+    name = reference.digest or reference.tag or "latest"
+    try:
+        _, document = _first_that_answers(asked, transport, lambda repository: repository.document(name))
+    finally:
+        transport.close()
+    found = document.content.get("manifests")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def list_tags(asked: Asked) -> list[str]:
@@ -130,6 +146,7 @@ class _Pull:
         self._asked = asked
         self._progress = progress
         self._name = asked.reference.familiar
+        self._claims = Claims(store.root)
 
     def run(self) -> Pulled:
         found, store = self._found, self._store
@@ -138,17 +155,21 @@ class _Pull:
         check_platform(decode(config, self._name), self._asked)
         chains = chain_ids(diff_ids)
         before = self._current()
-        self._fetch(diff_ids, chains)
+        try:
+            self._fetch(diff_ids, chains)
+        finally:
+            self._claims.close()
         size = sum(int(layers.record(store, chain).get("size", 0)) for chain in chains)
         manifest = store.content.put(found.manifest.data, found.manifest.media_type)
         store.content.put(config, found.config["mediaType"])
         reference = self._asked.reference
+        names = [*([] if reference.digest else [str(reference)]), f"{reference.name}@{found.digest}"]
         image = store.register(
             config=found.config,
             manifest=manifest,
             layers=chains,
             size=size,
-            references=[*([] if reference.digest else [str(reference)]), f"{reference.name}@{found.digest}"],
+            references=names if self._asked.named else [],
         )
         return Pulled(image=image, digest=found.digest, changed=before != image.id)
 
@@ -231,7 +252,9 @@ class _Pull:
         download = downloads[blob["digest"]]
 
         def work(unpack: Unpack) -> Layer | None:
+            self._claims.take(chain, lambda: self._progress(short_id(blob), "Waiting for another pull", 0, 0))
             if self._store.has_layer(chain):
+                self._claims.release(chain)
                 return None
             source = download.open()
 
@@ -271,6 +294,7 @@ class _Pull:
 
     def _keep(self, layer: Layer, blob: Descriptor, chain: str) -> None:
         layers.keep(self._store, layer, chain)
+        self._claims.release(chain)
         self._progress(short_id(blob), "Pull complete", 0, 0)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from runtime.errors import EngineError, NotFound, NotSupported, SystemFailure
-from runtime.images import layers, workspace
+from runtime.images import indexes, layers, workspace
 from runtime.images.archive import manifest_of
 from runtime.images.compression import CHUNK, decompressed
 from runtime.images.content import Hashing
@@ -103,7 +103,52 @@ class _Push:
         self._session = Session(endpoint, reference, credentials, transport, push=True, sources=every)
 
     def run(self) -> Pushed:
+        image, name = self._image, self._reference.tag or self._reference.digest or "latest"
+        index = image.indexes.get(str(self._reference), "")
+        if index:
+            return self._index(index, name)
+        manifest = self._one(image)
+        self._put_manifest(manifest, name)
+        self._remember(image, manifest, "", manifest["digest"])
+        return Pushed(digest=manifest["digest"], size=manifest["size"])
+
+    def _index(self, digest: str, name: str) -> Pushed:
+        """Push what an index lists, each by its digest, and the index under the name."""
         content, image = self._store.content, self._image
+        sent: dict[str, Descriptor] = {}
+        mine = Descriptor()
+        for member, each in indexes.images(content, image, digest):
+            manifest = self._one(each)
+            self._put_manifest(manifest, manifest["digest"])
+            sent[member.manifest["digest"]] = manifest
+            mine = manifest if each.id == image.id else mine
+        entries = [
+            member.described | dict(sent.get(member.manifest["digest"], ()))
+            for member in indexes.members(content, digest)
+        ]
+        index = indexes.put(content, entries)
+        self._put_manifest(index, name)
+        if mine:
+            self._remember(image, mine, index["digest"], index["digest"])
+        self._store.reindex(image.id, digest, index["digest"])
+        return Pushed(digest=index["digest"], size=index["size"])
+
+    def _remember(self, image: Image, manifest: Descriptor, index: str, digest: str) -> None:
+        """Note what the registry has now: by what name, and packed how."""
+        [config, *_] = check_manifest(self._store.content.read_json(manifest["digest"]), f"image {self._name}")
+        self._store.register(
+            config=config,
+            manifest=manifest,
+            layers=list(image.layers),
+            size=image.size,
+            references=[f"{self._reference.name}@{digest}"],
+            on_host=image.on_host,
+            index=index,
+        )
+
+    def _one(self, image: Image) -> Descriptor:
+        """See to it that the registry has layers and configuration of an image; its manifest, in the content store."""
+        content = self._store.content
         document = content.read_json(image.manifest_digest, f"image {self._name}")
         config, blobs = check_manifest(document, f"image {self._name}")
         diff_ids = check_config(image.document, f"image {self._name}", len(blobs))
@@ -121,25 +166,13 @@ class _Push:
                 raise
         if not self._exists(config["digest"]):
             self._upload(config, lambda: _Counted(content.path(config["digest"]), lambda _position: None))
-        same = [blob["digest"] for blob in sent] == [blob["digest"] for blob in blobs]
-        manifest = (
-            Descriptor(
-                mediaType=str(document.get("mediaType") or OCI_MANIFEST),
-                digest=image.manifest_digest,
-                size=os.path.getsize(content.path(image.manifest_digest)),
-            )
-            if same
-            else content.put_json(manifest_of(config, sent), OCI_MANIFEST)
+        if [blob["digest"] for blob in sent] != [blob["digest"] for blob in blobs]:
+            return content.put_json(manifest_of(config, sent), OCI_MANIFEST)
+        return Descriptor(
+            mediaType=str(document.get("mediaType") or OCI_MANIFEST),
+            digest=image.manifest_digest,
+            size=os.path.getsize(content.path(image.manifest_digest)),
         )
-        self._put_manifest(manifest)
-        self._store.register(
-            config=config,
-            manifest=manifest,
-            layers=list(image.layers),
-            size=image.size,
-            references=[f"{self._reference.name}@{manifest['digest']}"],
-        )
-        return Pushed(digest=manifest["digest"], size=manifest["size"])
 
     def _layer(self, blob: Descriptor, diff_id: str, chain: str) -> Descriptor:
         """See to it that the registry has a layer; the descriptor under which it has it."""
@@ -223,9 +256,8 @@ class _Push:
             raise self._session.failure(response, f"blob {digest}")
         discard(response)
 
-    def _put_manifest(self, manifest: Descriptor) -> None:
+    def _put_manifest(self, manifest: Descriptor, name: str) -> None:
         data = self._store.content.read(manifest["digest"])
-        name = self._reference.tag or self._reference.digest or "latest"
         headers = {"Content-Type": manifest["mediaType"], "Content-Length": str(len(data))}
         response = self._session.send(
             "PUT", self._session.repository(f"manifests/{name}"), headers=headers, body=lambda: data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,11 @@ from tests.kit.lyingregistry import LyingRegistry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+def nothing_is_there(store: ImageStore) -> bool:
+    """No image, no layer, no half of one."""
+    return len(store.list()) == 1 and not os.listdir(f"{store.root}/layers") and not os.listdir(f"{store.root}/tmp")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Skipped unless PYCOMPOSE_TEST_PEER is set; the engine is that of tests/rigs/dock
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -130,6 +131,145 @@ DOCKERFILES = {
         COPY f1.txt /c/f
         COPY src /c
         """,
+    "links in copies": """
+        FROM {base} AS build
+        COPY src /o/d
+        COPY src/hard /o/e/g
+        FROM {base}
+        COPY --from=build /o /all
+        COPY --from=build /o/e/../d/a.txt /o/e/g /two/
+        COPY --from=build /o/[de]/* /globbed/
+        COPY --from=build /o/d/deep/dirlink/b.txt /through
+        COPY --from=build /o/d/deep/dirlink/ /dlslash/
+        COPY --from=build /o/d/link /link/
+        COPY --from=build /o/?/h* /q/
+        """,
+    "working directories": """
+        FROM {base}
+        ARG PLACE=arg
+        ENV BASE=/srv DEEP=a/b
+        WORKDIR $BASE
+        WORKDIR ${{DEEP}}/${{PLACE}}
+        WORKDIR ~
+        WORKDIR ../x/./y/
+        COPY f1.txt .
+        COPY f2.txt ../
+        WORKDIR "/with space"
+        RUN pwd > where
+        """,
+    "base with ONBUILD and another stage": """
+        FROM {base} AS above
+        ONBUILD ARG WHEN=later
+        ONBUILD COPY f1.txt /onbuild/
+        ONBUILD RUN echo $WHEN > /onbuild/when
+        ONBUILD ENV FROM_ONBUILD=1
+        FROM above AS middle
+        RUN cat /onbuild/when > /copied
+        ONBUILD RUN echo last > /last
+        FROM middle
+        CMD ["true"]
+        """,
+    "arguments before FROM": """
+        ARG BASE={base}
+        ARG OUTER=outer
+        ARG OTHER=${{OUTER}}-more
+        FROM ${{BASE}} AS one
+        ARG OUTER
+        ARG OTHER=inner
+        RUN echo "$OUTER $OTHER" > /one
+        FROM ${{BASE:-none}}
+        ARG OTHER
+        RUN echo "[$OUTER] [$OTHER] [$BASE]" > /two
+        ARG OUTER=again
+        ENV KEPT=$OUTER
+        COPY --from=one /one /${{OUTER}}/
+        """,
+    "here-documents": """
+        FROM {base}
+        ENV WHO=world
+        RUN <<'QUOTED'
+        echo "$WHO" > /quoted
+        QUOTED
+        RUN <<-TABS
+        \techo tabs > /tabs
+        TABS
+        RUN <<EOF sh
+        echo "$WHO and \\$WHO" > /piped
+        EOF
+        RUN cat <<ONE <<TWO > /cat
+        one $WHO
+        ONE
+        two
+        TWO
+        RUN <<EOF
+        #!/bin/sh
+        echo script > /script
+        EOF
+        COPY --chmod=700 --chown=app <<'RAW' /raw
+        $WHO stays
+        RAW
+        ADD <<COOKED /cooked
+        $WHO goes
+        COOKED
+        """,
+    "shells and users": """
+        FROM {base}
+        SHELL ["/bin/sh", "-exc"]
+        RUN echo one > /shell
+        RUN mkdir -p /home/app; chmod 777 /home/app
+        USER app
+        RUN id > /home/app/id; umask > /home/app/mask
+        COPY f1.txt /home/app/root-owned
+        COPY --chown=app f1.txt /home/app/own
+        COPY --chown=:wheel f1.txt /grouponly
+        COPY --chown=app: f1.txt /useronly
+        WORKDIR /home/app/made
+        USER 12345:678
+        WORKDIR /made/by/nobody
+        USER root
+        RUN id > /id
+        ENTRYPOINT exec top -b
+        """,
+    "volumes, health and signals": """
+        FROM {base}
+        RUN mkdir -p /vol; echo before > /vol/before
+        VOLUME /vol
+        RUN echo after > /vol/after
+        COPY f1.txt /vol/
+        HEALTHCHECK CMD true
+        HEALTHCHECK NONE
+        STOPSIGNAL 9
+        STOPSIGNAL SIGRTMIN+3
+        EXPOSE 8000-8003/udp 80/TCP
+        CMD one
+        ENTRYPOINT ["e"]
+        """,
+    "expansion": """
+        FROM {base}
+        ENV FULL=foobarbar EMPTY=
+        ENV A=${{FULL:-x}} B=${{NONE:-default}} C=${{FULL:+set}} D=${{EMPTY:-e}} E=${{EMPTY-f}} F=${{NONE+g}}
+        ENV G=${{FULL#f*o}} H=${{FULL%bar}} I=${{FULL%%bar*}} J=${{FULL/bar/X}} K=${{FULL//bar/X}}
+        ENV L=\\$FULL M='$FULL' N="a $FULL b" O=${{NONE:-${{FULL}}}}
+        ENV FULL=changed P=$FULL
+        ENV old style with  spaces $FULL
+        LABEL "x y"="$FULL" multi="a\\
+        b"
+        COPY f1.txt /${{FULL}}/$A
+        """,
+    "archives of all kinds": """
+        FROM {base}
+        ADD arch.tgz arch.tar.xz arch.tar.bz2 /all/
+        ADD plain.gz /plain/
+        ADD --chown=app:wheel arch.tgz /owned/
+        ADD notar.tgz /no/
+        ADD arch.tar.xz /newname
+        """,
+    "excluded files": """
+        FROM {base}
+        COPY tree /tree
+        COPY tree/**/*.md /md/
+        COPY tree/*/keep* /keep/
+        """,
     "from nothing": """
         FROM scratch
         COPY f1.txt /
@@ -155,7 +295,20 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.chown(top / "src" / "a.txt", 1234, 99)
     for name in ("f1.txt", "f2.txt", "ignored.log", "back.log"):
         (top / name).write_text(f"{name}\n")
-    (top / ".dockerignore").write_text("*.log\n!back.log\nDockerfile*\n")
+    (top / ".dockerignore").write_text(
+        "# a comment\n*.log\n!back.log\nDockerfile*\n**/*.tmp\n!tree/a/keep.tmp\n/tree/b\n!tree/b/keep.md\ntree/**/cache/\n"
+        "  tree/[c-d]x  \ntree/e?\n!tree/e1/**/in.md\n"
+    )
+    for name in (
+        "a/keep.tmp a/x.tmp a/y.md a/cache/f b/keep.md b/z.md cx/f ex/f e1/deep/in.md e1/deep/f top.md q/cache/g"
+    ).split():
+        (top / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / "tree" / name).write_text(f"{name}\n")
+    (top / "plain.gz").write_bytes(gzip.compress(b"no archive\n", mtime=0))
+    (top / "notar.tgz").write_text("not even compressed\n")
+    for kind in ("xz", "bz2"):
+        with tarfile.open(top / f"arch.tar.{kind}", f"w:{kind}") as archive:
+            archive.add(top / "src", kind, filter=_somebodys)
     with tarfile.open(top / "arch.tgz", "w:gz") as archive:
         archive.add(top / "src", "top", filter=_somebodys)
     os.utime(top / "src" / "sub" / "b.txt", (981_158_400, 981_158_400))
@@ -189,7 +342,21 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         peer_build.ask("DELETE", f"/images/{BASE}?force=1")
 
 
-@pytest.mark.parametrize("name", DOCKERFILES)
+DIFFERENT = {
+    "base with ONBUILD and another stage": "history names arguments of the stage below in an ONBUILD RUN",
+    "arguments before FROM": "history gives a redeclared ARG its value",
+    "here-documents": "history of a script with #! has no shell",
+}
+"""What is known to differ, and how."""
+
+
+CASES = [
+    pytest.param(name, marks=[pytest.mark.xfail(reason=DIFFERENT[name])] if name in DIFFERENT else [])
+    for name in DOCKERFILES
+]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_both_builders_make_the_same_of_a_dockerfile(pair: Stack, context: Path, tmp_path: Path, name: str) -> None:
     (context / "Dockerfile").write_text(dedent(DOCKERFILES[name]).format(base=BASE).lstrip())
     theirs, their_files = _theirs(context, tmp_path)

@@ -178,6 +178,20 @@ def test_parents_keep_the_path_below_the_pivot(tree: Tree, tmp_path: Path) -> No
     assert (target / "x" / "sub" / "c.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**/*.txt", ["a.txt", "dir/sub/c.txt"]),
+        ("dir/**/c.txt", ["dir/sub/c.txt"]),
+        ("dir/./**/*.log", ["b.log"]),
+        ("*/*.txt", []),
+    ],
+)
+def test_two_asterisks_are_any_directories_where_parents_are_kept(tree: Tree, pattern: str, found: list[str]) -> None:
+    matches = tree.select_with_parents(pattern)
+    assert ["/".join((*match.parents, match.base)) for match in matches] == found
+
+
 def test_a_file_is_read_again_only_when_it_may_have_changed(source: Path, tmp_path: Path) -> None:
     old = 1_000_000_000
     os.utime(source / "a.txt", (old, old))
