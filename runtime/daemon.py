@@ -105,7 +105,8 @@ async def _serve(paths: Paths, options: dict[str, str]) -> None:
         await Connection(reader, writer).serve(handler)
 
     listener = unixsocket.listen(paths.engine_socket, mode=0o600)
-    server = await asyncio.start_unix_server(serve_client, sock=listener)
+    # asyncio listens anew with 100: a burst of clients beyond it is refused with EAGAIN; the kernel caps at somaxconn
+    server = await asyncio.start_unix_server(serve_client, sock=listener, backlog=4096)
     log.info("engine %s serves %s (pid %d)", engine.id, paths.engine_socket, os.getpid())
     _ready(options)
     restore.resume(engine)

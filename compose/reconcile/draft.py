@@ -50,7 +50,13 @@ class Draft:
         self.warnings: list[str] = []
 
     def stop(
-        self, container: ObservedContainer, cause: str, *, after: Iterable[int] = (), hooks: bool = True
+        self,
+        container: ObservedContainer,
+        cause: str,
+        *,
+        after: Iterable[int] = (),
+        hooks: bool = True,
+        restart: bool = False,
     ) -> int | None:
         """Stop it, with its pre_stop hooks first; None if there is nothing to stop."""
         if container.id in self.stops:
@@ -71,6 +77,8 @@ class Draft:
         args: dict[str, Any] = {"Container": container.id}
         if self.timeout is not None:
             args["Timeout"] = self.timeout
+        if restart:
+            args["Restart"] = True
         operation = self.builder.add(
             "StopContainer",
             subject=container.subject,
@@ -90,11 +98,12 @@ class Draft:
         causes: Mapping[str, str] | None = None,
         hooks: bool = True,
         through: bool = True,
+        restart: bool = False,
     ) -> None:
         """Stop all of them, each after those of services that depend on it.
 
         `causes` by service beats `cause`. With `through` the order holds also over services in between that have
-        nothing to stop.
+        nothing to stop. With `restart` the plan starts them again, so their sandboxes stay.
         """
         waiting: dict[str, list[ObservedContainer]] = {}
         for container in containers:
@@ -105,7 +114,7 @@ class Draft:
         for name in reversed(names):
             gathered = {stop: None for other in self.graph.dependents(name) for stop in gates.get(other, ())}
             why = (causes or {}).get(name, cause)
-            stops = [self.stop(one, why, after=gathered, hooks=hooks) for one in waiting.get(name, ())]
+            stops = [self.stop(one, why, after=gathered, hooks=hooks, restart=restart) for one in waiting.get(name, ())]
             gates[name] = tuple(stop for stop in stops if stop is not None) or tuple(gathered)
         for container in containers:
             if container.service not in known:

@@ -42,9 +42,11 @@ def stop(project: Project | None, observed: ObservedState, options: StopOptions 
 def start(project: Project | None, observed: ObservedState, options: StartOptions = START) -> Plan:
     """Start the named services with what they need, or all.
 
-    Raises NoSuchService, and ComposeError if a named service, or every service, has no container.
+    Raises NoSuchService, and ComposeError if a named service, or every service, or the whole project has no container.
     """
     whole = project or project_from_labels(observed)
+    if project is None and not observed.containers:
+        raise ComposeError(f'no container found for project "{whole.name}": not found')
     draft = Draft(whole.with_selected(options.services), observed)
     missing = [name for name in draft.order if _lacks_containers(draft, name)]
     fatal = [name for name in missing if name in options.services or not observed.containers]
@@ -58,6 +60,7 @@ def start(project: Project | None, observed: ObservedState, options: StartOption
         starts.service(draft.project.services[name])
     if options.wait:
         starts.final(draft.order)
+    draft.kept.clear()  # of what runs already Compose says nothing here
     return draft.finish()
 
 
@@ -77,7 +80,7 @@ def restart(project: Project | None, observed: ObservedState, options: RestartOp
         needs = next((target for target in following.dependencies(name) if target in causes), None)
         if needs is not None:
             causes.setdefault(name, f"depends on {needs}")
-    draft.stop_in_reverse(_standing(draft, causes), "restart", causes=causes)
+    draft.stop_in_reverse(_standing(draft, causes), "restart", causes=causes, restart=True)
     slots = {name: [_slot(one, causes[name]) for one in observed.of_service(name)] for name in causes}
     starts = Starts(draft, slots)
     for name in draft.order:
@@ -128,6 +131,20 @@ def pause(project: Project | None, observed: ObservedState, services: Sequence[s
 def unpause(project: Project | None, observed: ObservedState, services: Sequence[str] = ()) -> Plan:
     """Let the paused containers of the named services, or of all, go on; raises NoSuchService."""
     return _each(project, observed, services, kind="UnpauseContainer", status="paused", cause="unpause")
+
+
+def standing_as(
+    project: Project | None, observed: ObservedState, services: Sequence[str], status: str
+) -> tuple[str, ...]:
+    """Names of the containers of the named services, or of all, that have this status."""
+    draft = Draft(project or project_from_labels(observed), observed)
+    return tuple(one.name for one in _standing(draft, _services(draft, services)) if one.status == status)
+
+
+def going_to_remove(plan: Plan) -> str:
+    """What `rm` says before it does it."""
+    names = [each.resource.partition(" ")[2] for each in plan.operations if each.kind == "RemoveContainer"]
+    return f"Going to remove {', '.join(names)}"
 
 
 def _each(

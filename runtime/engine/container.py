@@ -58,6 +58,8 @@ class Container:
         """Held while somebody is at the files of the container at rest, and while it is being started."""
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
+        self._keeps_sandbox = False
+        """It is stopped only to be started again by the same plan."""
         self._task = asyncio.get_running_loop().create_task(self._own(), name=f"container {record.name}")
 
     # --- what others ask of it -----------------------------------------------------------------------------------
@@ -66,14 +68,22 @@ class Container:
         """Start it; False if it runs already. Raises what kept it from starting."""
         return bool(await self._ask(self._start_by_hand))
 
-    async def stop(self, signal: int | None = None, grace: float | None = None) -> bool:
-        """Ask it to end, and end it after `grace` seconds; returns when it ended. False if it was not running."""
-        exited = await self._ask(lambda: self._begin_stop(signal, grace))
+    async def stop(self, signal: int | None = None, grace: float | None = None, *, keep_sandbox: bool = False) -> bool:
+        """Ask it to end, and end it after `grace` seconds; returns when it ended. False if it was not running.
+
+        With `keep_sandbox` its network waits for the next start, or for `drop_sandbox`.
+        """
+        exited = await self._ask(lambda: self._begin_stop(signal, grace, keep_sandbox))
         if exited is None:
             return False
         await exited
         self._tell("stop")
         return True
+
+    async def drop_sandbox(self) -> None:
+        """Give up a sandbox that was kept for a start that did not come."""
+        if not self.gone:
+            await self._ask(self._drop_sandbox)
 
     async def kill(self, signal: int) -> None:
         """Send a signal to pid 1; raises Conflict if it is not running."""
@@ -227,6 +237,7 @@ class Container:
             record.finished_at = now_rfc3339()
             if previous is not None:
                 previous.finish()
+            self._keeps_sandbox = False
             await self.engine.sandboxes.release(self)
             await self.engine.store.write_container(record)
             self.notify()
@@ -238,6 +249,7 @@ class Container:
     async def _running(self, run: Run, started_at: str) -> None:
         record = self.record
         self.run = run
+        self._keeps_sandbox = False
         self.run_started = time.monotonic()
         record.status = "running"
         record.pid, record.pid_start = run.init_pid, run.init_start
@@ -270,9 +282,15 @@ class Container:
 
     # --- stop ----------------------------------------------------------------------------------------------------
 
-    async def _begin_stop(self, signal: int | None, grace: float | None) -> asyncio.Future[None] | None:
+    async def _begin_stop(
+        self, signal: int | None, grace: float | None, keep_sandbox: bool
+    ) -> asyncio.Future[None] | None:
         record = self.record
         record.manually_stopped = True
+        if self.active:
+            self._keeps_sandbox = keep_sandbox
+        elif not keep_sandbox:
+            await self._drop_sandbox()
         if record.status == "restarting":
             self._cancel_timer()
             await self._settle("exited")
@@ -406,7 +424,10 @@ class Container:
         record.status = "restarting" if status == "restarting" else "exited"
         self._stopping = False
         if record.status == "exited":
-            await self.engine.sandboxes.release(self)
+            if self._keeps_sandbox:
+                self.engine.names.remove(self)
+            else:
+                await self.engine.sandboxes.release(self)
             self.finish_run()
         await self.engine.store.write_container(record)
         for waiter in self._exit_waiters:
@@ -414,6 +435,11 @@ class Container:
                 waiter.set_result(None)
         self._exit_waiters.clear()
         self.notify()
+
+    async def _drop_sandbox(self) -> None:
+        if self._keeps_sandbox and not self.active:
+            self._keeps_sandbox = False
+            await self.engine.sandboxes.release(self)
 
     def finish_run(self) -> None:
         run, self.run = self.run, None

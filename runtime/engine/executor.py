@@ -98,6 +98,7 @@ class _Execution:
                 self._interrupt()
                 await asyncio.wait(self.running) if self.running else None
         leaving.cancel()
+        await self._drop_sandboxes()
         for number in self.missing:
             self.emit(number, "cancelled")
         finished: PlanEvent = {"status": "finished", "at": self._at()}
@@ -106,6 +107,16 @@ class _Execution:
         elif self.missing:
             finished["error"] = SystemFailure("cancelled: the client went away").to_wire()
         self.emit_event(finished)
+
+    async def _drop_sandboxes(self) -> None:
+        """What was stopped to be started again, and was not: its network goes as after any stop."""
+        for operation in self.operations.values():
+            if operation["kind"] != "StopContainer" or not operation["args"].get("Restart"):
+                continue
+            try:
+                await self.engine.container(operation["args"]["Container"]).drop_sandbox()
+            except EngineError as error:
+                log.info("container %s: %s", operation["args"]["Container"], error)
 
     def _interrupt(self) -> None:
         """The client left: waits and transfers end at once, what changes something finishes."""

@@ -102,7 +102,8 @@ async def stop_container(engine: Engine, args: Args, waiting: Callable[[str], No
         return Outcome(changed=False)
     signal = signalnames.number(args["Signal"]) if args.get("Signal") else None
     grace = args.get("Timeout")
-    return Outcome(changed=await container.stop(signal, None if grace is None else float(grace)))
+    seconds = None if grace is None else float(grace)
+    return Outcome(changed=await container.stop(signal, seconds, keep_sandbox=bool(args.get("Restart"))))
 
 
 async def kill_container(engine: Engine, args: Args, waiting: Callable[[str], None]) -> Outcome:

@@ -71,6 +71,9 @@ class Sandboxes:
             )
         async with self._opening.setdefault(owner.record.id, asyncio.Lock()):
             sandbox = self._sandboxes.get(owner.record.id)
+            if sandbox is not None and owner is container and self._outdated(container, sandbox):
+                await self._close(sandbox)
+                sandbox = None
             if sandbox is None:
                 sandbox = await self._make(owner)
         sandbox.users.add(container.record.id)
@@ -210,6 +213,11 @@ class Sandboxes:
         if mode.startswith("container:"):
             return self.engine.container(mode.removeprefix("container:"))
         return container
+
+    def _outdated(self, container: Container, sandbox: Sandbox) -> bool:
+        """Whether its networks changed while it was kept for a restart and nobody else lives in it."""
+        networks = {self.engine.networks.get(name).id for name in container.record.endpoints}
+        return sandbox.users <= {container.record.id} and sandbox.wired != networks
 
     def _owner_or_none(self, container: Container) -> str | None:
         try:
