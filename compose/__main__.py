@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # the module typing imports re, enum and contextlib: 8 ms
 if TYPE_CHECKING:
     from compose.cli.console import Console
 
@@ -18,13 +18,16 @@ REPORT_TO = "please report it with PYCOMPOSE_DEBUG=1 and what you did"
 
 
 def main() -> int:
-    """The `pycompose` program: runs the process's arguments and returns the exit code. Never raises."""
+    """The `pycompose` program: runs the process's arguments and returns the exit code. Never raises.
+
+    Where the warm server ran them it ends the process itself: there is nothing to be torn down, which takes 1 ms and more.
+    """
     from compose.cli.warm import front
 
     arguments = sys.argv[1:]
     code = front.run(arguments)
     if code is not None:
-        return code
+        os._exit(code)
     code = cold()
     if code == 0:
         from compose.cli.warm.start import start

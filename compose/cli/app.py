@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import keyword
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer import _click
@@ -277,14 +277,16 @@ def plain_flags(command: _click.Command, args: list[str], *, until_command: bool
 
 def prepare() -> None:
     """Make every command, so that a process forked from this one has it: typer takes 5 ms for one."""
-    root = _root()
-    assert isinstance(root, LazyGroup)
-    for name in COMMANDS:
-        root.get_command(_click.Context(root), name)
+    pending = [_root()]
+    while pending:
+        group = pending.pop()
+        context = _click.Context(group)
+        made = [group.get_command(context, name) for name in group.list_commands(context)]
+        pending += [command for command in made if isinstance(command, LazyGroup)]
 
 
 @functools.cache
-def _root() -> _click.Command:
+def _root() -> LazyGroup:
     app = typer.Typer(
         cls=LazyGroup,
         add_completion=False,
@@ -294,9 +296,10 @@ def _root() -> _click.Command:
         context_settings={"help_option_names": HELP_NAMES},
     )
     app.callback()(_global_options)
-    return typer.main.get_command(app)
+    return cast("LazyGroup", typer.main.get_command(app))
 
 
+@functools.cache
 def _nested_group(name: str) -> _click.Command:
     text, commands = GROUPS[name]
     namespace = {"table": commands, "nested": {}, "package": f"compose.cli.commands.{name}"}

@@ -51,4 +51,5 @@ def _nothing() -> None:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    sys.exit(main(sys.argv))
+    # the engine waits for the end, and all is said and closed: tearing the interpreter down would only take time
+    os._exit(main(sys.argv))

@@ -37,10 +37,9 @@ READ_TIMEOUT = 2.0
 KILL_AFTER = 10.0
 """Seconds that a command has for its own clean-up when its front is gone."""
 PRELOADED = ("compose", "runtime.client", "schemas")
-LIBRARIES = ("yaml", "yaml.cyaml", "jsonschema", "typer")
+LIBRARIES = ("yaml", "yaml.cyaml", "jsonschema", "typer", "typer._click.decorators")
 """What commands import on their way."""
 LEFT_OUT = (
-    "compose.__main__",
     "compose.testing",
     "compose.watch",
     "compose.cli.warm.server",
@@ -190,9 +189,11 @@ def preload() -> None:
             if not found.name.startswith(LEFT_OUT):
                 importlib.import_module(found.name)
     from compose.cli import app
+    from compose.loader import cache
     from compose.loader.validate import validator
 
     app.prepare()
+    cache.program()
     for name in LIBRARIES:
         importlib.import_module(name)
     validator("compose-spec")
