@@ -110,7 +110,8 @@ class Console:
 
 
 def from_process() -> Console:
-    """The console of this process."""
+    """The console of this process; a stream its caller closed is the null device."""
+    _fill_closed_streams()
     return Console(
         environ=os.environ,
         cwd=_working_directory(),
@@ -119,6 +120,13 @@ def from_process() -> Console:
         stderr=sys.stderr,
         started=time.monotonic(),
     )
+
+
+def _fill_closed_streams() -> None:
+    """Give a closed standard stream (`>&-`) the null device."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - lives as long as the process
 
 
 def _working_directory() -> str:

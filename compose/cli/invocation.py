@@ -128,6 +128,13 @@ class Invocation:
 
         return RegistryAccess(self.console.environ, self.console.cwd)
 
+    def detach_keys(self, said: str = "") -> bytes:
+        """What leaves a terminal: as said, as Docker's config.json has it, or ctrl-p,ctrl-q. Raises InvalidParameter."""
+        from runtime.client import detachkeys
+
+        keys = said or str(self.registries().config().get("detachKeys") or "") or detachkeys.DEFAULT
+        return detachkeys.parse(keys)
+
     def lifecycle(self, title: str, services: Sequence[str], *, plain_warnings: bool = False) -> Lifecycle:
         """The verbs on what exists of the project: by its files, or by its name alone."""
         from compose.usecases import projects
@@ -157,7 +164,9 @@ class Invocation:
             colour = self.console.colour(out)
             return buildlog.BuildLog(buildlog.renderer(mode, out, self.console.size, colour=colour))
 
-        return ConsoleReporter(self.console, lambda: self.writer(title), build_log)
+        reporter = ConsoleReporter(self.console, lambda: self.writer(title), build_log)
+        reporter.verbose = self.options.verbose
+        return reporter
 
     def plain_reporter(self) -> ConsoleReporter:
         """A reporter for what goes on between log lines, where nothing can be drawn in place."""

@@ -10,7 +10,7 @@ from compose.usecases.filters import BAD_FLAG
 from runtime.errors import EngineError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from compose.cli.invocation import Invocation
     from compose.reconcile.plan import Plan
@@ -61,6 +61,32 @@ def inspect(invocation: Invocation, names: Sequence[str], format: str, find: Cal
     for message in errors:
         invocation.console.error(message)
     return int(bool(errors))
+
+
+def listing(
+    invocation: Invocation,
+    rows: Iterable[Mapping[str, str]],
+    key: str,
+    columns: tuple[str, Mapping[str, str]],
+    *,
+    format: str,
+    quiet: bool,
+) -> int:
+    """Print rows, already in order; with `quiet` only their `key`. `columns`: the table's template and its headers."""
+    from compose.cli.render import listing as lists
+
+    if quiet and not format:
+        invocation.console.write("".join(f"{row[key]}\n" for row in rows))
+        return 0
+    invocation.console.write(lists.render(rows, format, *columns))
+    return 0
+
+
+def tell_deleted(invocation: Invocation, kind: str, names: Iterable[str]) -> None:
+    """What a prune came to."""
+    lines = [f"{name}\n" for name in names]
+    if lines:
+        invocation.console.write("".join([f"Deleted {kind}:\n", *lines, "\n"]))
 
 
 def pairs(given: Iterable[str] | None, flag: str) -> dict[str, str]:

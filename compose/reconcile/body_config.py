@@ -42,7 +42,7 @@ def container_config(instance: Instance) -> ContainerConfig:
     """Docker's `Config`."""
     service = instance.service
     config: dict[str, Any] = {
-        "Image": image_name(instance.project.name, service),
+        "Image": image_name(instance.project, service),
         "Env": environment(service.environment),
         "Labels": container_labels(instance),
     }

@@ -63,7 +63,7 @@ def desired_state(project: Project, options: UpOptions) -> DesiredState:
                 replicas=scoped.services[name].replicas,
                 recreate=_recreate(name, options),
                 config_hash=service_hash(scoped.services[name]),
-                image=image_name(project.name, scoped.services[name]),
+                image=image_name(project, scoped.services[name]),
             )
             for name in graph.order()
             if scoped.services[name].provider is None
@@ -75,7 +75,7 @@ def desired_state(project: Project, options: UpOptions) -> DesiredState:
 
 def images(project: Project) -> tuple[str, ...]:
     """References of all images the enabled services need: those to ask a snapshot for."""
-    return tuple(sorted({image_name(project.name, one) for one in project.services.values() if one.provider is None}))
+    return tuple(sorted({image_name(project, one) for one in project.services.values() if one.provider is None}))
 
 
 def _recreate(name: str, options: UpOptions) -> Recreate:

@@ -44,8 +44,10 @@ class Instance(Record):
     def name(self) -> str:
         """The name it has in the end; while the container it replaces is still there, it has `temporary_name`."""
         if self.slug:
-            return self.one_off_name or f"{self.project.name}-{self.service.name}-run-{self.slug[:12]}"
-        return container_name(self.project.name, self.service, self.number)
+            return self.one_off_name or self.project.separator.join(
+                (self.project.name, self.service.name, "run", self.slug[:12])
+            )
+        return container_name(self.project, self.service, self.number)
 
     @property
     def temporary_name(self) -> str:

@@ -66,10 +66,9 @@ class ObservedContainer(Record):
         return f"container {self.name}"
 
 
-class ObservedNetwork(Record):
-    """A network of the engine, of any project."""
+class Labelled(Record):
+    """An object of the engine that a project may have made."""
 
-    id: str
     name: str
     labels: Mapping[str, str]
     raw: Mapping[str, Any]
@@ -81,6 +80,12 @@ class ObservedNetwork(Record):
     @property
     def config_hash(self) -> str:
         return self.labels.get(labels.CONFIG_HASH, "")
+
+
+class ObservedNetwork(Labelled):
+    """A network of the engine, of any project."""
+
+    id: str
 
     @property
     def attached(self) -> frozenset[str]:
@@ -88,20 +93,8 @@ class ObservedNetwork(Record):
         return frozenset(self.raw.get("Containers") or ())
 
 
-class ObservedVolume(Record):
+class ObservedVolume(Labelled):
     """A volume of the engine, of any project."""
-
-    name: str
-    labels: Mapping[str, str]
-    raw: Mapping[str, Any]
-
-    @property
-    def project(self) -> str | None:
-        return self.labels.get(labels.PROJECT)
-
-    @property
-    def config_hash(self) -> str:
-        return self.labels.get(labels.CONFIG_HASH, "")
 
 
 class ObservedState(Record):

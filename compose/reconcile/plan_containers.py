@@ -139,7 +139,7 @@ def _reconnect(draft: UpDraft, service: DesiredService, container: ObservedConta
 
 def _restored_name(draft: UpDraft, service: DesiredService, container: ObservedContainer) -> str:
     """The name to keep: its own, unless a command cut off in the middle of a replacement left it a temporary one."""
-    name = container_name(draft.project.name, service.config, container.number)
+    name = container_name(draft.project, service.config, container.number)
     if labels.REPLACE not in container.labels or not container.name.endswith(f"_{name}"):
         return container.name
     there = draft.observed.of_service(service.name)

@@ -21,21 +21,20 @@ DOWN = DownOptions()
 
 
 def down(project: Project | None, observed: ObservedState, options: DownOptions = DOWN) -> Plan:
-    """The plan that takes the project (None: what labels tell of it) away.
+    """The plan that takes the project (None: what labels tell of it) away, or only the named services.
 
-    Named services go together with everything that depends on them. Raises NoSuchService if a project is given;
-    without one a name may just be gone already.
+    Raises NoSuchService if a project is given; without one a name may just be gone already.
     """
     draft = Draft(project or project_from_labels(observed), observed, timeout=options.timeout)
-    causes = _scope(draft, options, explicit=project is not None)
-    if options.services and not causes:
+    services = _scope(draft, options, explicit=project is not None)
+    if options.services and not services:
         names = " ".join(options.services)
         draft.warnings.append(f'Any of the services [{names}] not running in project "{draft.project.name}"')
         return draft.finish()
-    containers = _containers(draft, causes, options)
-    draft.stop_in_reverse(containers, "down", causes=causes)
+    containers = _containers(draft, services, options)
+    draft.stop_in_reverse(containers, "down")
     for container in containers:
-        draft.remove(container, causes.get(container.service, "down"), volumes=options.volumes)
+        draft.remove(container, "down", volumes=options.volumes)
     if options.remove_orphans:
         _orphans(draft)
     _networks(draft)
@@ -44,7 +43,8 @@ def down(project: Project | None, observed: ObservedState, options: DownOptions 
     if options.volumes:
         _volumes(draft)
     plan = draft.finish()
-    if plan.operations or observed.containers:
+    # of networks that the files name Compose supposes that they may have been there
+    if plan.operations or observed.containers or any(not each.external for each in draft.project.networks.values()):
         return plan
     return draft.builder.build(
         draft.project.name,
@@ -52,20 +52,15 @@ def down(project: Project | None, observed: ObservedState, options: DownOptions 
     )
 
 
-def _scope(draft: Draft, options: DownOptions, *, explicit: bool) -> dict[str, str]:
-    """Services to take down, with the cause."""
+def _scope(draft: Draft, options: DownOptions, *, explicit: bool) -> tuple[str, ...]:
+    """Services to take down. Who depends on a named one is left alone, as by Compose."""
     services = draft.project.services
     if not options.services:
-        return dict.fromkeys(services, "down")
-    named = [name for name in options.services if explicit or name in services]
+        return tuple(services)
+    named = tuple(dict.fromkeys(name for name in options.services if explicit or name in services))
     for name in named:
         draft.project.service(name)
-    found = dict.fromkeys(named, "down")
-    for name in draft.order:
-        needs = next((target for target in draft.graph.dependencies(name) if target in found), None)
-        if needs is not None:
-            found.setdefault(name, f"depends on {needs}")
-    return found
+    return named
 
 
 def _containers(draft: Draft, services: Iterable[str], options: DownOptions) -> list[ObservedContainer]:
@@ -124,7 +119,7 @@ def _volumes(draft: Draft) -> None:
 
 def _images(draft: Draft, options: DownOptions) -> None:
     wanted = {
-        image_name(draft.project.name, service)
+        image_name(draft.project, service)
         for service in draft.project.services.values()
         if options.images == "all" or not service.image
     }

@@ -51,7 +51,7 @@ def wanted_images(project: Project, services: Iterable[ServiceConfig]) -> list[W
         found.append(
             Wanted(
                 service=service.name,
-                reference=image_name(project.name, service),
+                reference=image_name(project, service),
                 platform=service.platform,
                 policy=service.pull_policy,
                 buildable=service.build is not None,

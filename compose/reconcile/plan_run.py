@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compose.errors import ComposeError
 from compose.model.confighash import service_hash
 from compose.reconcile.container_body import create_container
 from compose.reconcile.desired import desired_state
@@ -33,6 +34,8 @@ def run(project: Project, observed: ObservedState, options: RunOptions) -> Plan:
         seccomp_profiles=options.seccomp_profiles,
     )
     desired = desired_state(project, up_options)
+    if desired.project.service(options.service).provider is not None:
+        raise ComposeError(f"service {options.service} is run by a provider: it has no container")
     target = desired.services[desired.project.service(options.service).name]
     others = {name: service for name, service in desired.services.items() if name != options.service}
     draft = plan_resources(desired.replace(services=others), observed, up_options)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from compose.errors import ComposeError
 from compose.model.record import Record
 from compose.reconcile.options import ImageOptions, KillOptions, StopOptions
 from compose.usecases import containers
+from compose.usecases.attachedlog import record
 from compose.usecases.follow import Exit, Follower
 from compose.usecases.lifecycle import Lifecycle
+from compose.usecases.report import ForwardingReporter
 from compose.usecases.up import Up
 from runtime.client.client import Client
 from runtime.errors import Conflict, NotFound
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from compose.usecases.report import LogSink, Reporter
     from compose.usecases.watch import Watched
     from runtime.wire.containers import ContainerInspect
+    from runtime.wire.plan import Operation, PlanEvent
 
 INTERRUPTED = 130
 SETTLE = 0.5
@@ -112,6 +116,8 @@ class AttachedUp:
         self._notice = notice
         self._interrupts = interrupts
         self._assume_yes = assume_yes
+        self._hooks: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        """Names of containers, and what their hooks wrote."""
         self._starter = _Task()
         self._stoppers: list[_Task] = []
         self._handled = 0
@@ -126,6 +132,7 @@ class AttachedUp:
         create = options.replace(start=False)
         up = Up(self._client, self._project, self._reporter, assume_yes=self._assume_yes, access=self._access)
         up.run(create)
+        self._project = up.project
         self._interrupts()  # from here on Ctrl-C means: stop what runs
         follower = self._follower = Follower(
             self._client,
@@ -135,6 +142,8 @@ class AttachedUp:
             watched=self._is_watched,
             tail=0,
             on_exit=self._ended,
+            attach=True,
+            beside=self._tell_hooks,
         )
         names = follower.begin(created=True)
         if names:
@@ -157,7 +166,7 @@ class AttachedUp:
             ignore_orphans=True,
             images=ImageOptions(ensure=False),
         )
-        Up(client, self._project, self._quiet, assume_yes=True).run(again)
+        Up(client, self._project, HookListener(self._quiet, self._hooks), assume_yes=True, provided=True).run(again)
 
     def _begin_watching(self) -> None:
         session = self._session = object()
@@ -254,6 +263,16 @@ class AttachedUp:
         self._between.info("Aborting on container exit...")
         self._stop()
 
+    def _tell_hooks(self) -> None:
+        """What hooks wrote, under the name of their container and an arrow; the thread that ran them only keeps it."""
+        while not self._hooks.empty():
+            container, output = self._hooks.get()
+            shown = self._follower.shown_as(container) if self._follower is not None else ""
+            if shown:
+                self._sink.register([f"{shown} ->"])
+                self._sink.block(f"{shown} ->", record("stdout", output.encode()))
+                self._sink.flush(f"{shown} ->")
+
     def _stop(self) -> None:
         timeout = self._up_options.timeout if self._up_options is not None else None
         options = StopOptions(services=self._scope(), timeout=timeout)
@@ -270,7 +289,7 @@ class AttachedUp:
         return self._up_options.services if self._up_options is not None else ()
 
     def _in_background(self, action: Callable[[Lifecycle], object], *, after_others: bool = False) -> None:
-        project, reporter = self._project, self._between
+        project, reporter = self._project, HookListener(self._between, self._hooks)
 
         def run(client: Client) -> None:
             if after_others:
@@ -294,6 +313,20 @@ class AttachedUp:
         if self._starter.error is not None and not self._aborting:
             raise self._starter.error
         return self._exit_code
+
+
+class HookListener(ForwardingReporter):
+    """Passes everything on and keeps what hooks wrote."""
+
+    def __init__(self, reporter: Reporter, hooks: SimpleQueue[tuple[str, str]]) -> None:
+        super().__init__(reporter)
+        self._hooks = hooks
+
+    def event(self, operation: Operation, event: PlanEvent) -> None:
+        output = (event.get("result") or {}).get("Output")
+        if operation["kind"] == "RunHook" and output:
+            self._hooks.put((operation["resource"].partition(" ")[2], str(output)))
+        self._reporter.event(operation, event)
 
 
 class _Task:

@@ -70,7 +70,7 @@ def ensure_images(
         execute(client, make, reporter, project=project, dry_run=dry_run)
         observed = observed if dry_run else observe(client, project.name, asked)
     pulled = {str(each.args["Reference"]) for each in pulls.operations} if dry_run else frozenset()
-    left = [service for service in buildable if image_name(project.name, service) not in pulled]
+    left = [service for service in buildable if image_name(project, service) not in pulled]
     built = left and build_missing(client, project, left, observed, options.images, reporter, access, dry_run=dry_run)
     if built and not dry_run:
         observed = observe(client, project.name, asked)
@@ -104,7 +104,7 @@ def _contexts(project: Project, services: list[ServiceConfig]) -> Iterator[str]:
     for service in services:
         for value in service.build.additional_contexts.values() if service.build is not None else ():
             if service_in_mode(value):
-                yield image_name(project.name, project.all_services[service_in_mode(value)])
+                yield image_name(project, project.all_services[service_in_mode(value)])
 
 
 def with_access(plan: Plan, access: RegistryAccess | None) -> Plan:

@@ -32,6 +32,8 @@ class ExecRequest(Record):
     working_dir: str = ""
     privileged: bool = False
     tty: bool = False
+    detach_keys: bytes = b""
+    """As runtime.client.detachkeys has them."""
     detach: bool = False
     interactive: bool = True
     size: tuple[int, int] | None = None
@@ -42,7 +44,7 @@ def execute(client: Client, project: str, request: ExecRequest, *, stdin: int, s
 
     Raises ComposeError if the service does not run or the user left with the detach keys, EngineError for what the engine refuses.
     """
-    from runtime.client import attach, detachkeys
+    from runtime.client import attach
 
     container = containers.specified(client, project, request.service, request.index)
     stream = client.exec(container["Id"], body(request))
@@ -50,8 +52,9 @@ def execute(client: Client, project: str, request: ExecRequest, *, stdin: int, s
         if request.detach:
             return attach.run(stream, stdin=None, stdout=stdout, stderr=stderr, tty=False, until_started=True)
         given = stdin if request.interactive else None
-        keys = detachkeys.parse(detachkeys.DEFAULT)
-        return attach.run(stream, stdin=given, stdout=stdout, stderr=stderr, tty=request.tty, detach_keys=keys)
+        return attach.run(
+            stream, stdin=given, stdout=stdout, stderr=stderr, tty=request.tty, detach_keys=request.detach_keys
+        )
     except attach.Detached:
         raise ComposeError(DETACHED) from None
     except EngineError as error:

@@ -53,7 +53,12 @@ class Follower:
         since: str = "",
         until: str = "",
         on_exit: Callable[[Exit], None] | None = None,
+        attach: bool = False,
+        beside: Callable[[], None] = lambda: None,
     ) -> None:
+        """`attach`: show also what containers write that keep no log, from now on. `beside` prints what is no log."""
+        self._beside = beside
+        self._attach = attach
         self._client = client
         self._project = project
         self._sink = sink
@@ -102,6 +107,13 @@ class Follower:
                 pass  # a long log is read in pieces
         finally:
             self.close()
+
+    def shown_as(self, name: str) -> str:
+        """What stands before the lines of the container with this name; "" if it is not shown."""
+        for container in self._known.values():
+            if containers.name_of(container) == name and self._wanted(container):
+                return containers.log_name(container)
+        return ""
 
     def settle(self) -> None:
         """Wait no longer for containers that do not run: those that were to be started and never were."""
@@ -173,6 +185,7 @@ class Follower:
     def _tell_end(self, container: ContainerInspect, code: int, *, restarting: bool) -> None:
         identity = container["Id"]
         self._drain(identity)
+        self._beside()
         if self._wanted(container):
             suffix = " (restarting)" if restarting else ""
             self._sink.status(containers.log_name(container), f"exited with code {code}{suffix}")
@@ -193,11 +206,12 @@ class Follower:
 
     def _open(self, container: ContainerInspect, *, tail: int | None, since: str) -> None:
         if self._wanted(container) and container["Id"] not in self._sources:
-            source = logsource.follow(self._client, container, tail=tail, since=since)
+            source = logsource.follow(self._client, container, tail=tail, since=since, attach=self._attach)
             self._sources[container["Id"]] = (containers.log_name(container), source)
 
     def _read_all(self) -> bool:
         something = False
+        self._beside()
         for name, source in self._sources.values():
             block = source.read()
             if block:

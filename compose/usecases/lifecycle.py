@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from compose.reconcile import labels, plan_down, plan_lifecycle
 from compose.reconcile.desired import images
+from compose.usecases import providers
 from compose.usecases.execute import execute
 from compose.usecases.observe import observe
+from runtime.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from compose.usecases.report import Reporter
     from runtime.client.client import Client
 
+    _Freeze = Callable[[Project | None, ObservedState, Sequence[str]], Plan]
+
 
 class Lifecycle:
     """The verbs that need no image: each observes, plans and executes. `dry_run` shows the plan only."""
@@ -45,11 +49,15 @@ class Lifecycle:
     def down(self, options: DownOptions) -> Plan:
         """Remove containers and networks, and volumes and images if asked. Raises NoSuchService."""
         wanted = self._images() if options.images else ()
-        return self._run(lambda observed, _: plan_down.down(self._project, observed, options), wanted)
+        plan = self._run(lambda observed, _: plan_down.down(self._project, observed, options), wanted)
+        self._release(providers.DOWN, options.services)
+        return plan
 
     def stop(self, options: StopOptions) -> Plan:
         """Stop containers, what depends on them first."""
-        return self._run(lambda observed, _: plan_lifecycle.stop(self._project, observed, options))
+        plan = self._run(lambda observed, _: plan_lifecycle.stop(self._project, observed, options))
+        self._release(providers.STOP, options.services)
+        return plan
 
     def start(self, options: StartOptions) -> Plan:
         """Start containers that exist, and wait for what they depend on."""
@@ -73,17 +81,36 @@ class Lifecycle:
 
         def make(observed: ObservedState, declined: frozenset[str]) -> Plan:
             plan = plan_lifecycle.remove(self._project, observed, options)
+            if options.force and plan.operations:
+                self._reporter.announce(plan_lifecycle.going_to_remove(plan))
             return type(plan)(project=plan.project) if declined else plan
 
         return self._run(make)
 
     def pause(self, services: Sequence[str]) -> Plan:
-        """Freeze running containers."""
-        return self._run(lambda observed, _: plan_lifecycle.pause(self._project, observed, services))
+        """Freeze running containers. Raises Conflict, when all others are, for one that is frozen already."""
+        return self._freeze(services, plan_lifecycle.pause, "paused", "is already paused")
 
     def unpause(self, services: Sequence[str]) -> Plan:
-        """Let frozen containers go on."""
-        return self._run(lambda observed, _: plan_lifecycle.unpause(self._project, observed, services))
+        """Let frozen containers go on. Raises Conflict, when all others do, for one that is not frozen."""
+        return self._freeze(services, plan_lifecycle.unpause, "running", "is not paused")
+
+    def _freeze(self, services: Sequence[str], make: _Freeze, unsuited: str, complaint: str) -> Plan:
+        refused: list[str] = []
+
+        def plan(observed: ObservedState, _: frozenset[str]) -> Plan:
+            refused[:] = plan_lifecycle.standing_as(self._project, observed, services, unsuited)
+            return make(self._project, observed, services)
+
+        done = self._run(plan)
+        if refused:
+            raise Conflict(f"container {refused[0]} {complaint}")
+        return done
+
+    def _release(self, action: providers.Action, services: Sequence[str]) -> None:
+        if self._project is not None:
+            names = services or tuple(self._project.services)
+            providers.release(self._project, names, action, self._reporter, dry_run=self._dry_run)
 
     def _images(self) -> tuple[str, ...]:
         """Names of the images of the project's services, and of all that were built for it."""

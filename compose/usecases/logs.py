@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from compose.model.record import Record
 from compose.usecases import containers, logsource
+from compose.usecases.attachedlog import keeps_no_log
 from compose.usecases.follow import Follower
 from runtime.client import logfiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from compose.model.project import Project
     from compose.usecases.report import LogSink
     from runtime.client.client import Client
@@ -27,14 +30,29 @@ class LogsRequest(Record):
     until: str = ""
 
 
-def logs(client: Client, project: Project | None, name: str, request: LogsRequest, sink: LogSink) -> None:
-    """Print the logs; with `follow` until no container is left that could write. Raises NoSuchService, ComposeError."""
+def logs(
+    client: Client,
+    project: Project | None,
+    name: str,
+    request: LogsRequest,
+    sink: LogSink,
+    *,
+    warn: Callable[[str], None],
+) -> None:
+    """Print the logs; with `follow` until no container is left that could write. Raises NoSuchService, ComposeError.
+
+    `warn` is told of containers whose logs are kept nowhere.
+    """
     containers.check_services(project, request.services)
     services = request.services or _attached(project)
     if request.index:
         chosen = [containers.specified(client, name, services[0], request.index, all=True)]
     else:
         chosen = containers.of_project(client, name, services, all=True)
+    for container in chosen:
+        if keeps_no_log(container):
+            unreadable = "configured logging driver does not support reading"
+            warn(f'Can\'t retrieve logs for "{containers.name_of(container)}": {unreadable}')
     if request.follow:
         _follow(client, name, request, sink, services, chosen)
         return

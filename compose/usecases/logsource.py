@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
+from compose.usecases.attachedlog import AttachedLog, keeps_no_log
 from runtime.client import logfiles
 
 if TYPE_CHECKING:
@@ -46,8 +47,21 @@ class EngineLog:
         self._response.close()
 
 
-def follow(client: Client, container: ContainerInspect, *, tail: int | None = None, since: str = "") -> Source:
-    """A source that goes on with what is written from now on."""
+class NoLog:
+    """The log of a container whose driver keeps none."""
+
+    def read(self) -> bytes:
+        return b""
+
+    def close(self) -> None: ...
+
+
+def follow(
+    client: Client, container: ContainerInspect, *, tail: int | None = None, since: str = "", attach: bool = False
+) -> Source:
+    """A source that goes on with what is written from now on; with `attach` also where no log is kept."""
+    if keeps_no_log(container):
+        return AttachedLog(client, container["Id"]) if attach else NoLog()
     path = container.get("LogPath", "")
     if _readable(path):
         return logfiles.Follower(path, tail=tail, since=since)
@@ -57,7 +71,9 @@ def follow(client: Client, container: ContainerInspect, *, tail: int | None = No
 def read(
     client: Client, container: ContainerInspect, *, tail: int | None = None, since: str = "", until: str = ""
 ) -> Iterator[bytes]:
-    """Blocks of lines that are there now, oldest first."""
+    """Blocks of lines that are there now, oldest first; none where no log is kept."""
+    if keeps_no_log(container):
+        return
     path = container.get("LogPath", "")
     if _readable(path):
         yield from logfiles.read(path, tail=tail, since=since, until=until)

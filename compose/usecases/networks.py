@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from compose.errors import ComposeError
 from compose.reconcile.plan import Plan, PlanBuilder
-from compose.usecases import containers
+from compose.usecases import containers, outcomes
 from compose.usecases.filters import Filters
 
 if TYPE_CHECKING:
@@ -72,12 +72,7 @@ def creation(name: str, body: Mapping[str, Any]) -> Plan:
 
 def removal(names: Sequence[str], cause: str = "rm") -> Plan:
     """The plan that removes networks, each for itself."""
-    builder = PlanBuilder()
-    for name in names:
-        builder.add(
-            "RemoveNetwork", subject=f"network:{name}", resource=f"network {name}", cause=cause, args={"Name": name}
-        )
-    return builder.build("")
+    return outcomes.removals("RemoveNetwork", names, cause)
 
 
 def connection(client: Client, network: str, container: str, settings: Mapping[str, Any]) -> Plan:

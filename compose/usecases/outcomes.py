@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from compose.reconcile.plan import PlanBuilder
 from runtime.errors import EngineError, SystemFailure, from_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from compose.reconcile.plan import Operation, Plan
     from runtime.client.client import Client
-    from runtime.wire.plan import PlanEvent
+    from runtime.wire.plan import OperationKind, PlanEvent
 
 ENDED = frozenset({"done", "unchanged", "failed", "cancelled"})
 
@@ -25,6 +28,14 @@ class Outcome(NamedTuple):
     """False where the state was there already, or where there is an error."""
     error: EngineError | None
     result: dict[str, Any]
+
+
+def removals(kind: OperationKind, names: Sequence[str], cause: str) -> Plan:
+    """The plan that removes objects by name (RemoveNetwork, RemoveVolume), each for itself."""
+    builder, what = PlanBuilder(), kind.removeprefix("Remove").lower()
+    for name in names:
+        builder.add(kind, subject=f"{what}:{name}", resource=f"{what} {name}", cause=cause, args={"Name": name})
+    return builder.build("")
 
 
 def submit(client: Client, plan: Plan) -> list[Outcome]:

@@ -53,6 +53,8 @@ def image_mark(project: Project, service: str) -> SourceMark | None:
 
 def _mark(error: EngineError, operation: Operation, project: Project) -> SourceMark | None:
     args: dict[str, Any] = operation.get("args", {})
+    if operation.get("kind") == "KillContainer":
+        return None  # what is wrong with a signal stands on the command line
     if "Reference" in args:
         return image_mark(project, operation.get("resource", "").partition(" ")[2].partition(":")[0])
     resource, _, name = operation.get("resource", "").partition(" ")
@@ -79,7 +81,7 @@ def _service(args: dict[str, Any], name: str, project: Project) -> str:
     if said:
         return str(said)
     for service in project.services.values():
-        base = f"{project.name}-{service.name}-"
+        base = project.separator.join((project.name, service.name, ""))
         if name == service.container_name or (name.startswith(base) and name[len(base) :].isdigit()):
             return service.name
     return ""

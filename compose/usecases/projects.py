@@ -56,6 +56,8 @@ def _load(request: ProjectRequest, services: Sequence[str]) -> Project:
     tell = request.warn or (lambda _: None)
     for warning in project.warnings:
         tell(warning)
+    if request.compatibility:
+        project = project.replace(separator="_")
     return project.with_enabled(services) if services else project
 
 

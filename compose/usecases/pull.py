@@ -78,7 +78,7 @@ class Transfers:
 
     def _scope(self, options: TransferOptions) -> list[ServiceConfig]:
         scope = self._project.with_selected(options.services, dependencies=options.include_deps)
-        found = [service for service in scope.services.values() if service.provider is None]
+        found = list(scope.services.values())
         return [service.replace(pull_policy=options.policy) for service in found] if options.policy else found
 
     def _execute(self, make: Callable[[], Plan]) -> None:
@@ -121,7 +121,7 @@ def plan_pushes(services: list[ServiceConfig], options: TransferOptions) -> Plan
     builder = PlanBuilder()
     kept: list[Kept] = []
     for service in services:
-        if service.build is None or not service.image:
+        if service.build is None or not service.image or service.provider is not None:
             kept.append(Kept(resource=f"push {service.name}", status=SKIPPED))
             continue
         for reference in dict.fromkeys((service.image, *service.build.tags)):
@@ -138,7 +138,7 @@ def plan_pushes(services: list[ServiceConfig], options: TransferOptions) -> Plan
 
 def _left_out(service: ServiceConfig, observed: ObservedState, options: TransferOptions) -> str:
     """Why there is nothing to pull for a service, in Compose's words; "" if there is."""
-    if not service.image:
+    if not service.image or service.provider is not None:
         return NOTHING_TO_PULL
     if service.pull_policy in NEVER:
         return SKIPPED

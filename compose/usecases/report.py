@@ -20,6 +20,9 @@ class Reporter(Protocol):
     def event(self, operation: Operation, event: PlanEvent) -> None:
         """Something happened to an operation."""
 
+    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False) -> None:
+        """Something that is not the engine's to do, between `begin` and `end`, is at `text`."""
+
     def end(self) -> None:
         """The plan is over, whatever came of it."""
 
@@ -32,8 +35,14 @@ class Reporter(Protocol):
     def info(self, text: str) -> None:
         """Something to tell that is not even a warning."""
 
+    def announce(self, text: str) -> None:
+        """A result: a line on standard output."""
+
+    def debug(self, text: str) -> None:
+        """Something for whoever looks for a fault."""
+
     def ask(self, question: str) -> bool:
-        """Put a question to the user; false when there is nobody to ask."""
+        """Put a question to the user; no answer is a no."""
 
 
 class ForwardingReporter:
@@ -48,6 +57,9 @@ class ForwardingReporter:
     def event(self, operation: Operation, event: PlanEvent) -> None:
         self._reporter.event(operation, event)
 
+    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False) -> None:
+        self._reporter.step(name, text, done=done, failed=failed)
+
     def end(self) -> None:
         self._reporter.end()
 
@@ -59,6 +71,12 @@ class ForwardingReporter:
 
     def info(self, text: str) -> None:
         self._reporter.info(text)
+
+    def announce(self, text: str) -> None:
+        self._reporter.announce(text)
+
+    def debug(self, text: str) -> None:
+        self._reporter.debug(text)
 
     def ask(self, question: str) -> bool:
         return self._reporter.ask(question)

@@ -16,6 +16,7 @@ from compose.reconcile.plan import PlanBuilder
 from compose.usecases.ensure_images import ensure_images
 from compose.usecases.execute import execute, submit
 from compose.usecases.observe import observe
+from compose.usecases.providers import provide
 from compose.usecases.report import ForwardingReporter
 from compose.usecases.up import seccomp_profiles
 
@@ -66,12 +67,14 @@ class OneOff:
         self._execute(start=True)
         return self._client.inspect(self._name)["Id"]
 
-    def attached(self, *, stdin: int, stdout: int, stderr: int, before_start: Callable[[], None]) -> int:
+    def attached(
+        self, *, stdin: int, stdout: int, stderr: int, before_start: Callable[[], None], detach_keys: bytes
+    ) -> int:
         """Create, attach, start and follow it to its end; its exit code, 0 if the user left it with the detach keys.
 
         Raises as `up` does, and EngineError.
         """
-        from runtime.client import attach, detachkeys
+        from runtime.client import attach
 
         options = self._options
         remove = options.auto_remove
@@ -85,8 +88,9 @@ class OneOff:
                 stream.close()
                 raise
             given = stdin if options.interactive else None
-            keys = detachkeys.parse(detachkeys.DEFAULT)
-            return attach.run(stream, stdin=given, stdout=stdout, stderr=stderr, tty=options.tty, detach_keys=keys)
+            return attach.run(
+                stream, stdin=given, stdout=stdout, stderr=stderr, tty=options.tty, detach_keys=detach_keys
+            )
         except attach.Detached:
             remove = False
             return 0
@@ -97,6 +101,9 @@ class OneOff:
     def _execute(self, *, start: bool, dry_run: bool = False) -> None:
         project, options = self._project, self._options.replace(start=start)
         wanted = images(project)
+        if not options.no_deps:
+            needed = project.with_selected((options.service,)).services.keys() - {options.service}
+            project = provide(project, sorted(needed), self._reporter, dry_run=dry_run)
         scope = UpOptions(services=(options.service,), no_deps=options.no_deps, images=self._images)
         ensure_images(self._client, project, scope, self._reporter, access=self._access, dry_run=dry_run)
 

@@ -11,6 +11,7 @@ from compose.reconcile.planner import up as plan_up
 from compose.usecases.ensure_images import ensure_images
 from compose.usecases.execute import execute
 from compose.usecases.observe import observe
+from compose.usecases.providers import provide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,13 +37,21 @@ class Up:
         dry_run: bool = False,
         assume_yes: bool = False,
         access: RegistryAccess | None = None,
+        provided: bool = False,
     ) -> None:
+        """`provided`: programs behind services have done their part already."""
         self._access = access
         self._client = client
+        self._provided = provided
         self._project = project
         self._reporter = reporter
         self._dry_run = dry_run
         self._assume_yes = assume_yes
+
+    @property
+    def project(self) -> Project:
+        """The project; after `run` with the variables that provider programs set."""
+        return self._project
 
     def run(self, options: UpOptions) -> Plan:
         """Get the images, plan and execute. Raises NoSuchService, ComposeError, ConsistencyError, EngineError."""
@@ -53,6 +62,10 @@ class Up:
                 self._client, self._project, options, self._reporter, access=self._access, dry_run=self._dry_run
             )
         ]
+
+        if not self._provided:
+            scope = self._project.with_selected(options.services, dependencies=not options.no_deps)
+            self._project = provide(self._project, scope.services, self._reporter, dry_run=self._dry_run)
 
         def make(declined: frozenset[str]) -> Plan:
             observed = first.pop() if first else observe(self._client, self._project.name, wanted)
@@ -100,7 +113,8 @@ def seccomp_profiles(project: Project) -> dict[str, str]:
                 with open(path, encoding="utf-8") as file:
                     found[path] = file.read()
             except (OSError, UnicodeDecodeError) as error:
+                why = (error.strerror or "").lower() if isinstance(error, OSError) else "not a text in UTF-8"
                 mark = project.mark(f"services.{service.name}.security_opt[{position}]")
                 place = f"{mark}: " if mark is not None else ""
-                raise ComposeError(f"{place}opening seccomp profile ({path}) failed: {error}") from error
+                raise ComposeError(f"{place}opening seccomp profile ({path}) failed: {why}") from error
     return found

@@ -70,12 +70,7 @@ def creation(name: str, driver: str, options: Mapping[str, str], labels: Mapping
 
 def removal(names: Sequence[str], cause: str = "rm") -> Plan:
     """The plan that removes volumes, each for itself."""
-    builder = PlanBuilder()
-    for name in names:
-        builder.add(
-            "RemoveVolume", subject=f"volume:{name}", resource=f"volume {name}", cause=cause, args={"Name": name}
-        )
-    return builder.build("")
+    return outcomes.removals("RemoveVolume", names, cause)
 
 
 class Unused:

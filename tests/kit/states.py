@@ -132,7 +132,7 @@ def state(
     """What the engine would tell: the project's own networks and volumes and these containers."""
     found_networks = [network(of, key) for key in of.networks if networks and not of.networks[key].external]
     found_volumes = [named_volume(of, key) for key in of.volumes if volumes and not of.volumes[key].external]
-    known = {image_name(NAME, each): {"Id": IMAGE} for each in of.services.values()}
+    known = {image_name(of, each): {"Id": IMAGE} for each in of.services.values()}
     for each in found_networks:
         each["Containers"] = {one["Id"]: {} for one in containers if each["Name"] in one["NetworkSettings"]["Networks"]}
     return observe(

@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    service: flags.Service,
     detach_keys: Annotated[
         str, typer.Option("--detach-keys", help="Override the key sequence for detaching from a container.")
     ] = "",
-    index: Annotated[int, typer.Option(help="index of the container if service has multiple replicas.")] = 0,
+    index: flags.Index = 0,
     no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Do not attach STDIN")] = False,
     sig_proxy: Annotated[
         bool, typer.Option("--sig-proxy/--no-sig-proxy", help="Proxy all received signals to the process")
@@ -24,7 +25,6 @@ def run(
     """Attach local standard input, output, and error streams to a service's running container"""
     from compose.usecases import projects
     from compose.usecases.attach import AttachRequest, attach
-    from runtime.client import detachkeys
 
     invocation = Invocation.of(ctx)
     console = invocation.console
@@ -33,7 +33,7 @@ def run(
         index=index,
         stdin=not no_stdin,
         pass_signals=sig_proxy,
-        detach_keys=detachkeys.parse(detach_keys or detachkeys.DEFAULT),
+        detach_keys=invocation.detach_keys(detach_keys),
         is_terminal=console.stdin_is_terminal,
     )
     name = projects.project_name(invocation.request())

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    service: flags.Service,
     reference: Annotated[str, typer.Argument(metavar="[REPOSITORY[:TAG]]")] = "",
     author: Annotated[
         str, typer.Option("--author", "-a", help='Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")')
@@ -19,7 +20,7 @@ def run(
     change: Annotated[
         list[str] | None, typer.Option("--change", "-c", help="Apply Dockerfile instruction to the created image")
     ] = None,
-    index: Annotated[int, typer.Option(help="index of the container if service has multiple replicas.")] = 0,
+    index: flags.Index = 0,
     message: Annotated[str, typer.Option("--message", "-m", help="Commit message")] = "",
     pause: Annotated[bool, typer.Option("--pause/--no-pause", "-p", help="Pause container during commit")] = True,
 ) -> int:

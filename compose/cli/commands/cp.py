@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
@@ -21,7 +22,7 @@ def run(
     follow_link: Annotated[
         bool, typer.Option("--follow-link", "-L", help="Always follow symbol link in SRC_PATH")
     ] = False,
-    index: Annotated[int, typer.Option(help="Index of the container if service has multiple replicas")] = 0,
+    index: flags.Index = 0,
 ) -> int:
     """Copy files/folders between a service container and the local filesystem"""
     from compose.cli.render import verbs

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.commands.up import image_options, up_options
 from compose.cli.invocation import Invocation
 from compose.errors import UsageError
@@ -13,43 +14,18 @@ from compose.errors import UsageError
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
-    build: Annotated[bool, typer.Option("--build", help="Build images before starting containers")] = False,
-    force_recreate: Annotated[
-        bool,
-        typer.Option(
-            "--force-recreate", help="Recreate containers even if their configuration and image haven't changed"
-        ),
-    ] = False,
-    no_build: Annotated[bool, typer.Option("--no-build", help="Don't build an image, even if it's policy")] = False,
-    no_recreate: Annotated[
-        bool,
-        typer.Option(
-            "--no-recreate",
-            help="If containers already exist, don't recreate them. Incompatible with --force-recreate.",
-        ),
-    ] = False,
+    services: flags.Services = None,
+    build: flags.Build = False,
+    force_recreate: flags.ForceRecreate = False,
+    no_build: flags.NoBuild = False,
+    no_recreate: flags.NoRecreate = False,
     pull: Annotated[
         str, typer.Option(help='Pull image before running ("always"|"missing"|"never"|"build")')
     ] = "policy",
-    quiet_pull: Annotated[
-        bool, typer.Option("--quiet-pull", help="Pull without printing progress information")
-    ] = False,
-    remove_orphans: Annotated[
-        bool,
-        typer.Option("--remove-orphans", help="Remove containers for services not defined in the Compose file"),
-    ] = False,
-    scale: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scale",
-            help="Scale SERVICE to NUM instances. Overrides the `scale` setting in the Compose file if present.",
-        ),
-    ] = None,
-    yes: Annotated[
-        bool,
-        typer.Option("--yes", "-y", help='Assume "yes" as answer to all prompts and run non-interactively'),
-    ] = False,
+    quiet_pull: flags.QuietPull = False,
+    remove_orphans: flags.RemoveOrphans = False,
+    scale: flags.Scale = None,
+    yes: flags.Yes = False,
 ) -> int:
     """Creates containers for a service"""
     if build and no_build:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import UsageError
 
@@ -13,19 +14,14 @@ from compose.errors import UsageError
 def run(
     ctx: typer.Context,
     services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICES]")] = None,
-    remove_orphans: Annotated[
-        bool,
-        typer.Option("--remove-orphans", help="Remove containers for services not defined in the Compose file"),
-    ] = False,
+    remove_orphans: flags.RemoveOrphans = False,
     rmi: Annotated[
         str,
         typer.Option(
             help='Remove images used by services. "local" remove only images that don\'t have a custom tag ("local"|"all")'
         ),
     ] = "",
-    timeout: Annotated[
-        int | None, typer.Option("--timeout", "-t", help="Specify a shutdown timeout in seconds")
-    ] = None,
+    timeout: flags.StopTimeout = None,
     volumes: Annotated[
         bool,
         typer.Option(

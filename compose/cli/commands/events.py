@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 HIDDEN = "com.docker.compose."
@@ -16,7 +17,7 @@ ONEOFF = "com.docker.compose.oneoff"
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     json: Annotated[bool, typer.Option("--json", help="Output events as a stream of json objects")] = False,
     since: Annotated[str, typer.Option(help="Show all events created since timestamp")] = "",
     until: Annotated[str, typer.Option(help="Stream events until this timestamp")] = "",

@@ -6,18 +6,19 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    service: flags.Service,
     command: Annotated[list[str], typer.Argument(metavar="COMMAND [ARGS...]")],
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Detached mode: Run command in the background")
     ] = False,
-    env: Annotated[list[str] | None, typer.Option("--env", "-e", help="Set environment variables")] = None,
-    index: Annotated[int, typer.Option(help="Index of the container if service has multiple replicas")] = 0,
+    env: flags.Environment = None,
+    index: flags.Index = 0,
     interactive: Annotated[
         bool,
         typer.Option("--interactive/--no-interactive", "-i", hidden=True, help="Keep STDIN open even if not attached"),
@@ -32,7 +33,7 @@ def run(
         ),
     ] = False,
     privileged: Annotated[bool, typer.Option("--privileged", help="Give extended privileges to the process")] = False,
-    tty: Annotated[bool, typer.Option("--tty/--not-tty", "-t", hidden=True, help="Allocate a pseudo-TTY")] = True,
+    tty: flags.Tty = True,
     user: Annotated[str, typer.Option("--user", "-u", help="Run the command as this user")] = "",
     workdir: Annotated[str, typer.Option("--workdir", "-w", help="Path to workdir directory for this command")] = "",
 ) -> int:
@@ -54,6 +55,7 @@ def run(
         working_dir=workdir,
         privileged=privileged,
         tty=use_tty,
+        detach_keys=invocation.detach_keys() if use_tty else b"",
         detach=detach,
         interactive=interactive,
         size=terminal.size(console.stdout.fileno()) if use_tty else None,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError
 
 
 def run(
     ctx: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
-    index: Annotated[int, typer.Option(help="index of the container if service has multiple replicas.")] = 0,
-    output: Annotated[str, typer.Option("--output", "-o", help="Write to a file, instead of STDOUT")] = "",
+    service: flags.Service,
+    index: flags.Index = 0,
+    output: flags.Output = "",
 ) -> int:
     """Export a service container's filesystem as a tar archive"""
     from compose.usecases import containers, projects, wholefiles

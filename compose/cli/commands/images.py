@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import UsageError
 
@@ -15,9 +16,9 @@ HEADER = ("CONTAINER", "REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE", "CRE
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
-    format: Annotated[str, typer.Option(help="Format the output. Values: [table | json]")] = "table",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only display IDs")] = False,
+    services: flags.Services = None,
+    format: flags.TableOrJson = "table",
+    quiet: flags.QuietIds = False,
 ) -> int:
     """List images used by the created containers"""
     if format not in ("", "table", "json"):

@@ -6,16 +6,14 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
-    remove_orphans: Annotated[
-        bool,
-        typer.Option("--remove-orphans", help="Remove containers for services not defined in the Compose file"),
-    ] = False,
+    services: flags.Services = None,
+    remove_orphans: flags.RemoveOrphans = False,
     signal: Annotated[str, typer.Option("--signal", "-s", help="SIGNAL to send to the container")] = "SIGKILL",
 ) -> int:
     """Force stop service containers"""

@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import UsageError
 
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow log output")] = False,
     index: Annotated[int, typer.Option(help="index of the container if service has multiple replicas")] = 0,
-    no_color: Annotated[bool, typer.Option("--no-color", help="Produce monochrome output")] = False,
-    no_log_prefix: Annotated[bool, typer.Option("--no-log-prefix", help="Don't print prefix in logs")] = False,
+    no_color: flags.NoColor = False,
+    no_log_prefix: flags.NoLogPrefix = False,
     since: Annotated[
         str,
         typer.Option(
@@ -56,7 +57,7 @@ def run(
     invocation = Invocation.of(ctx)
     project, name = projects.project_or_name(invocation.request(), named)
     sink = invocation.log_printer(no_color=no_color, no_prefix=no_log_prefix, timestamps=timestamps)
-    logs(invocation.client(), project, name, request, sink)
+    logs(invocation.client(), project, name, request, sink, warn=invocation.console.warn)
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import UsageError
 
@@ -16,7 +17,7 @@ def run(
     filter: Annotated[
         list[str] | None, typer.Option("--filter", help="Filter output based on conditions provided")
     ] = None,
-    format: Annotated[str, typer.Option(help="Format the output. Values: [table | json]")] = "table",
+    format: flags.TableOrJson = "table",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only display project names")] = False,
 ) -> int:
     """List running compose projects"""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError, UsageError
 
@@ -14,9 +15,9 @@ MAX_PORT = 65535
 
 def run(
     ctx: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    service: flags.Service,
     private_port: Annotated[str, typer.Argument(metavar="PRIVATE_PORT")],
-    index: Annotated[int, typer.Option(help="Index of the container if service has multiple replicas")] = 0,
+    index: flags.Index = 0,
     protocol: Annotated[str, typer.Option(help="tcp or udp")] = "tcp",
 ) -> int:
     """Print the public port for a port binding"""

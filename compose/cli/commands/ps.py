@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import UsageError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     all: Annotated[
         bool,
         typer.Option("--all", "-a", help="Show all stopped containers (including those created by the run command)"),
@@ -28,12 +29,12 @@ def run(
             help="Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE (a Go template)"
         ),
     ] = "table",
-    no_trunc: Annotated[bool, typer.Option("--no-trunc", help="Don't truncate output")] = False,
+    no_trunc: flags.NoTrunc = False,
     orphans: Annotated[
         bool,
         typer.Option("--orphans/--no-orphans", help="Include orphaned services (not declared by project)"),
     ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only display IDs")] = False,
+    quiet: flags.QuietIds = False,
     show_services: Annotated[bool, typer.Option("--services", help="Display services")] = False,
     status: Annotated[
         list[str] | None,

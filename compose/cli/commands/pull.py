@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import UsageError
 
@@ -14,7 +15,7 @@ POLICIES = ("", "missing", "always")
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     ignore_buildable: Annotated[
         bool, typer.Option("--ignore-buildable", help="Ignore images that can be built")
     ] = False,

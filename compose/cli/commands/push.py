@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     ignore_push_failures: Annotated[
         bool,
         typer.Option("--ignore-push-failures", help="Push what it can and ignores images with push failures"),

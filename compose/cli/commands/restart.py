@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     no_deps: Annotated[bool, typer.Option("--no-deps", help="Don't restart dependent services")] = False,
-    timeout: Annotated[
-        int | None, typer.Option("--timeout", "-t", help="Specify a shutdown timeout in seconds")
-    ] = None,
+    timeout: flags.StopTimeout = None,
 ) -> int:
     """Restart service containers"""
     from compose.reconcile.options import RestartOptions

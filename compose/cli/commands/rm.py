@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     all: Annotated[bool, typer.Option("--all", "-a", hidden=True, help="Deprecated - no effect")] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Don't ask to confirm removal")] = False,
     stop: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.commands.up import image_options
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError, UsageError
@@ -14,7 +15,7 @@ from compose.errors import ComposeError, UsageError
 
 def run(
     ctx: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    service: flags.Service,
     command: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND] [ARGS...]")] = None,
     build: Annotated[bool, typer.Option("--build", help="Build image before starting container")] = False,
     cap_add: Annotated[list[str] | None, typer.Option("--cap-add", help="Add Linux capabilities")] = None,
@@ -23,7 +24,7 @@ def run(
         bool, typer.Option("--detach", "-d", help="Run container in background and print container ID")
     ] = False,
     entrypoint: Annotated[str | None, typer.Option(help="Override the entrypoint of the image")] = None,
-    env: Annotated[list[str] | None, typer.Option("--env", "-e", help="Set environment variables")] = None,
+    env: flags.Environment = None,
     env_from_file: Annotated[
         list[str] | None, typer.Option("--env-from-file", help="Set environment variables from file")
     ] = None,
@@ -35,21 +36,17 @@ def run(
     no_tty: Annotated[
         bool, typer.Option("--no-tty", "--no-TTY", "-T", help="Disable pseudo-TTY allocation (default: auto-detected)")
     ] = False,
-    no_deps: Annotated[bool, typer.Option("--no-deps", help="Don't start linked services")] = False,
+    no_deps: flags.NoDeps = False,
     publish: Annotated[
         list[str] | None, typer.Option("--publish", "-p", help="Publish a container's port(s) to the host")
     ] = None,
-    pull: Annotated[str, typer.Option(help='Pull image before running ("always"|"missing"|"never")')] = "policy",
+    pull: flags.Pull = "policy",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print anything to STDOUT")] = False,
     quiet_build: Annotated[
         bool, typer.Option("--quiet-build", help="Suppress progress output from the build process")
     ] = False,
-    quiet_pull: Annotated[
-        bool, typer.Option("--quiet-pull", help="Pull without printing progress information")
-    ] = False,
-    remove_orphans: Annotated[
-        bool, typer.Option("--remove-orphans", help="Remove containers for services not defined in the Compose file")
-    ] = False,
+    quiet_pull: flags.QuietPull = False,
+    remove_orphans: flags.RemoveOrphans = False,
     rm: Annotated[bool, typer.Option("--rm", help="Automatically remove the container when it exits")] = False,
     service_ports: Annotated[
         bool,
@@ -57,7 +54,7 @@ def run(
             "--service-ports", "-P", help="Run command with all service's ports enabled and mapped to the host"
         ),
     ] = False,
-    tty: Annotated[bool, typer.Option("--tty/--not-tty", "-t", hidden=True, help="Allocate a pseudo-TTY")] = True,
+    tty: flags.Tty = True,
     use_aliases: Annotated[
         bool,
         typer.Option(
@@ -128,6 +125,7 @@ def run(
         stdout=console.stdout.fileno(),
         stderr=console.stderr.fileno(),
         before_start=console.stdout.flush,
+        detach_keys=invocation.detach_keys() if options.tty else b"",
     )
 
 

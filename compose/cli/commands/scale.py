@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.commands.up import up_options
 from compose.cli.invocation import Invocation
 
@@ -13,7 +14,7 @@ from compose.cli.invocation import Invocation
 def run(
     ctx: typer.Context,
     pairs: Annotated[list[str], typer.Argument(metavar="[SERVICE=REPLICAS...]")],
-    no_deps: Annotated[bool, typer.Option("--no-deps", help="Don't start linked services")] = False,
+    no_deps: flags.NoDeps = False,
 ) -> int:
     """Scale services"""
     from compose.usecases import projects

@@ -6,17 +6,15 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for services to be running|healthy.")] = False,
-    wait_timeout: Annotated[
-        int | None,
-        typer.Option(help="Maximum duration in seconds to wait for the project to be running|healthy"),
-    ] = None,
+    wait_timeout: flags.WaitTimeout = None,
 ) -> int:
     """Start services"""
     from compose.reconcile.options import StartOptions

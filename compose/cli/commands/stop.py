@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
-    timeout: Annotated[
-        int | None, typer.Option("--timeout", "-t", help="Specify a shutdown timeout in seconds")
-    ] = None,
+    services: flags.Services = None,
+    timeout: flags.StopTimeout = None,
 ) -> int:
     """Stop services"""
     from compose.reconcile.options import StopOptions

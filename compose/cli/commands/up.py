@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError, UsageError
 
@@ -25,7 +26,7 @@ ATTACHED_ONLY = "--abort-on-container-exit, --abort-on-container-failure, --atta
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     abort_on_container_exit: Annotated[
         bool,
         typer.Option(
@@ -55,7 +56,7 @@ def run(
         bool,
         typer.Option("--attach-dependencies", help="Automatically attach to log output of dependent services"),
     ] = False,
-    build: Annotated[bool, typer.Option("--build", help="Build images before starting containers")] = False,
+    build: flags.Build = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Detached mode: Run containers in the background")
     ] = False,
@@ -63,12 +64,7 @@ def run(
         str,
         typer.Option(help="Return the exit code of the selected service container. Implies --abort-on-container-exit"),
     ] = "",
-    force_recreate: Annotated[
-        bool,
-        typer.Option(
-            "--force-recreate", help="Recreate containers even if their configuration and image haven't changed"
-        ),
-    ] = False,
+    force_recreate: flags.ForceRecreate = False,
     menu: Annotated[
         bool | None,
         typer.Option(
@@ -81,27 +77,16 @@ def run(
         list[str] | None,
         typer.Option("--no-attach", help="Do not attach (stream logs) to the specified services"),
     ] = None,
-    no_build: Annotated[bool, typer.Option("--no-build", help="Don't build an image, even if it's policy")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="Produce monochrome output")] = False,
-    no_deps: Annotated[bool, typer.Option("--no-deps", help="Don't start linked services")] = False,
-    no_log_prefix: Annotated[bool, typer.Option("--no-log-prefix", help="Don't print prefix in logs")] = False,
-    no_recreate: Annotated[
-        bool,
-        typer.Option(
-            "--no-recreate",
-            help="If containers already exist, don't recreate them. Incompatible with --force-recreate.",
-        ),
-    ] = False,
+    no_build: flags.NoBuild = False,
+    no_color: flags.NoColor = False,
+    no_deps: flags.NoDeps = False,
+    no_log_prefix: flags.NoLogPrefix = False,
+    no_recreate: flags.NoRecreate = False,
     no_start: Annotated[bool, typer.Option("--no-start", help="Don't start the services after creating them")] = False,
-    pull: Annotated[str, typer.Option(help='Pull image before running ("always"|"missing"|"never")')] = "policy",
+    pull: flags.Pull = "policy",
     quiet_build: Annotated[bool, typer.Option("--quiet-build", help="Suppress the build output")] = False,
-    quiet_pull: Annotated[
-        bool, typer.Option("--quiet-pull", help="Pull without printing progress information")
-    ] = False,
-    remove_orphans: Annotated[
-        bool,
-        typer.Option("--remove-orphans", help="Remove containers for services not defined in the Compose file"),
-    ] = False,
+    quiet_pull: flags.QuietPull = False,
+    remove_orphans: flags.RemoveOrphans = False,
     renew_anon_volumes: Annotated[
         bool,
         typer.Option(
@@ -110,13 +95,7 @@ def run(
             help="Recreate anonymous volumes instead of retrieving data from the previous containers",
         ),
     ] = False,
-    scale: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scale",
-            help="Scale SERVICE to NUM instances. Overrides the `scale` setting in the Compose file if present.",
-        ),
-    ] = None,
+    scale: flags.Scale = None,
     timeout: Annotated[
         int | None,
         typer.Option(
@@ -130,18 +109,12 @@ def run(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for services to be running|healthy. Implies detached mode.")
     ] = False,
-    wait_timeout: Annotated[
-        int | None,
-        typer.Option(help="Maximum duration in seconds to wait for the project to be running|healthy"),
-    ] = None,
+    wait_timeout: flags.WaitTimeout = None,
     watch: Annotated[
         bool,
         typer.Option("--watch", "-w", help="Watch source code and rebuild/refresh containers when files are updated."),
     ] = False,
-    yes: Annotated[
-        bool,
-        typer.Option("--yes", "-y", help='Assume "yes" as answer to all prompts and run non-interactively'),
-    ] = False,
+    yes: flags.Yes = False,
 ) -> int:
     """Create and start containers"""
     invocation = Invocation.of(ctx)

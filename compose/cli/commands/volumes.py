@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
-    format: Annotated[
-        str, typer.Option("--format", help="Format output: 'table', 'table TEMPLATE', 'json' or a Go template")
-    ] = "table",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only display volume names")] = False,
+    services: flags.Services = None,
+    format: flags.ListFormat = "table",
+    quiet: flags.QuietVolumes = False,
 ) -> int:
     """List volumes"""
+    from compose.cli import objects
     from compose.cli.commands.volume import ls
     from compose.cli.render import listing
     from compose.usecases import containers, projects
@@ -28,8 +26,6 @@ def run(
     project, name = projects.project_or_name(invocation.request(), wanted)
     containers.check_services(project, wanted)
     found = sorted(of_project(invocation.client(), name, wanted), key=lambda volume: listing.natural(volume["Name"]))
-    if quiet:
-        invocation.console.write("".join(f"{volume['Name']}\n" for volume in found))
-        return 0
-    invocation.console.write(listing.render(map(ls.fields, found), format, ls.DEFAULT, ls.HEADERS))
-    return 0
+    columns = (ls.DEFAULT, ls.HEADERS)
+    shown = "" if quiet else format
+    return objects.listing(invocation, map(ls.fields, found), "Name", columns, format=shown, quiet=quiet)

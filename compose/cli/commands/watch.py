@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ INTERRUPTED = 130
 
 def run(
     ctx: typer.Context,
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE...]")] = None,
+    services: flags.Services = None,
     no_up: Annotated[bool, typer.Option("--no-up", help="Do not build & start services before watching")] = False,
     prune: Annotated[bool, typer.Option("--prune/--no-prune", help="Prune dangling images on rebuild")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Hide build output")] = False,
@@ -37,7 +38,9 @@ def run(
     if not no_up:
         options = up_options(invocation, project, services=named, recreate_dependencies="never", remove_orphans=False)
         reporter = invocation.silent_reporter() if quiet else invocation.reporter()
-        Up(client, project, reporter, dry_run=invocation.dry_run, access=invocation.registries()).run(options)
+        up = Up(client, project, reporter, dry_run=invocation.dry_run, access=invocation.registries())
+        up.run(options)
+        project = up.project
     if invocation.dry_run:
         return 0
     interrupts = interruptions()

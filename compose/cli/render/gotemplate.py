@@ -61,6 +61,12 @@ def _printf(form: str, *values: Any) -> str:
     return _VERB.sub(one, form)
 
 
+def _slice(value: Any, begin: int = 0, end: int | None = None) -> Any:
+    if not isinstance(value, (list, str)) or not 0 <= begin <= (len(value) if end is None else end) <= len(value):
+        raise UsageError(f"template: error calling slice: cannot slice {_text(value)} at {begin}:{end}")
+    return value[begin:end]
+
+
 def _equal(first: Any, *others: Any) -> bool:
     return any(first == other for other in others)
 
@@ -78,6 +84,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "truncate": lambda value, length: str(value)[: int(length)],
     "pad": lambda value, before, after: " " * int(before) + str(value) + " " * int(after) if value else value,
     "index": _index,
+    "slice": _slice,
     "len": lambda value: len(value or ()),
     "not": lambda value: not value,
     "and": lambda *values: next((value for value in values if not value), values[-1]),

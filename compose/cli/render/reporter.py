@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from compose.reconcile.plan import Plan
     from runtime.wire.plan import Operation, PlanEvent
 
-YES = frozenset({"y", "yes", "true", "1"})
+YES = frozenset({"y", "yes", "t", "true", "1"})
 
 
 class ConsoleReporter:
@@ -35,6 +35,7 @@ class ConsoleReporter:
         self._narrator = verbs.Narrator(())
         self.plain_warnings = False
         """Print warnings as bare lines, where Compose does."""
+        self.verbose = False
 
     def begin(self, plan: Plan) -> None:
         self._console.stdout.flush()
@@ -55,6 +56,11 @@ class ConsoleReporter:
                 self._held += [line._replace(id=name) for name in line.id.split(",")]
         elif line is not None and self._writer is not None:
             self._writer.line(line)
+
+    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False) -> None:
+        if self._writer is not None:
+            status = verbs.ERROR if failed else verbs.DONE if done else verbs.WORKING
+            self._writer.line(verbs.Line(name, status, text))
 
     def end(self) -> None:
         if self._build_log is not None:
@@ -85,10 +91,19 @@ class ConsoleReporter:
             self._console.stderr.write(f"{text}\n")
             self._console.stderr.flush()
 
+    def debug(self, text: str) -> None:
+        if self.verbose:
+            self._console.log("debug", text)
+
+    def announce(self, text: str) -> None:
+        self._console.write(f"{text}\n")
+        self._console.stdout.flush()
+
     def ask(self, question: str) -> bool:
-        """No answer is a no: a script must say --yes or --force."""
+        """No answer is a no; without a terminal the question is a line of the output, and a line of input the answer."""
         if not self._console.stdin_is_terminal:
-            return False
+            self.announce(question)
+            return self._console.stdin.readline().strip().lower() in YES
         self._console.stderr.write(f"? {question} (y/N) ")
         self._console.stderr.flush()
         return self._console.stdin.readline().strip().lower() in YES

@@ -51,7 +51,10 @@ REPLACEMENT_STEPS = frozenset({"StopContainer", "RemoveContainer"})
 """Steps of a replacement that its line does not tell."""
 SILENT = frozenset({"ConnectNetwork", "DisconnectNetwork", "RunHook"})
 PLAIN_CAUSES = frozenset(
-    {"missing", "created", "scaled", "--wait", "down", "stop", "start", "kill", "rm", "restart", "reset"}
+    {
+        *("missing", "created", "scaled", "--wait", "down", "down --volumes", "stop", "start", "kill", "rm"),
+        *("rm --stop", "restart", "reset", "pause", "unpause"),
+    }
 )
 """Causes that say no more than the command did."""
 

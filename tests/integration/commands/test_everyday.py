@@ -123,11 +123,24 @@ def test_ls_counts_the_containers_of_projects(everyday: Stack) -> None:
 def test_pause_and_unpause_freeze_and_thaw(everyday: Stack) -> None:
     assert f"Container {everyday.project}-web-1  Paused" in everyday.run("pause", "web").err
     assert everyday.states()["web-1"] == "paused"
+    again = everyday.run("pause", "web", ok=False)
+    assert (again.code, "is already paused" in again.err) == (1, True)
     refused = everyday.run("exec", "-T", "web", "true", ok=False)
     assert refused.code == 1
     assert "is paused" in refused.err
     assert f"Container {everyday.project}-web-1  Unpaused" in everyday.run("unpause", "web").err
     assert everyday.states()["web-1"] == "running"
+
+
+def test_names_of_the_old_kind_are_had_with_compatibility(stack: Stack) -> None:
+    stack.compose("services: {web: {image: localhost/host, command: sleep 1000, stop_signal: SIGKILL, scale: 2}}")
+    stack.environment["COMPOSE_COMPATIBILITY"] = "1"
+    stack.run("up", "-d")
+    listed = ("ps", "--format", "{{.Name}}")
+    assert stack.run(*listed).lines == [f"{stack.project}_web_1", f"{stack.project}_web_2"]
+    del stack.environment["COMPOSE_COMPATIBILITY"]
+    assert stack.run(*listed).lines == [f"{stack.project}_web_1", f"{stack.project}_web_2"]
+    assert "Recreate" not in stack.run("--compatibility", "up", "-d").err
 
 
 def test_kill_sends_a_signal(everyday: Stack) -> None:
@@ -143,7 +156,11 @@ def test_kill_sends_a_signal(everyday: Stack) -> None:
 
 def test_rm_removes_what_does_not_run(everyday: Stack) -> None:
     assert "No stopped containers" in everyday.run("rm", "-f", "web").err
+    asked = everyday.run("rm", "once")
+    assert asked.out.strip() == f"Going to remove {everyday.project}-once-1"
+    assert "once-1" in everyday.containers()
     removed = everyday.run("rm", "-f", "once")
+    assert removed.out == f"Going to remove {everyday.project}-once-1\n"
     assert f"Container {everyday.project}-once-1  Removed" in removed.err
     assert "once-1" not in everyday.containers()
     stopped = everyday.run("rm", "-f", "-s", "db")

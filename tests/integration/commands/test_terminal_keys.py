@@ -66,6 +66,22 @@ def test_attach_connects_the_terminal_and_the_detach_keys_leave_it(stack: Stack)
 
 
 @pytest.mark.both
+def test_the_keys_that_leave_are_those_of_dockers_configuration_file(stack: Stack) -> None:
+    stack.environment["DOCKER_CONFIG"] = str(stack.write("docker/config.json", '{"detachKeys": "ctrl-a"}').parent)
+    stack.compose(SERVICES)
+    stack.run("up", "-d", "shell")
+    with terminal(stack, "exec", "shell", "sh", "-c", "echo begun; exec sleep 1000") as screen:
+        screen.until("begun")
+        screen.type(b"\x01")
+        assert screen.wait() == 1
+        assert "read escape sequence" in screen.text
+    with terminal(stack, "attach", "shell") as screen:
+        poll(lambda: _answered(screen, b"hello\r", "got hello"), what="the shell answers")
+        screen.type(b"\x01")
+        assert screen.wait() == 1
+
+
+@pytest.mark.both
 def test_exec_and_run_can_be_left(stack: Stack) -> None:
     stack.compose(SERVICES)
     stack.run("up", "-d", "shell")

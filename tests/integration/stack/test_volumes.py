@@ -77,6 +77,23 @@ def test_anonymous_volumes_survive_a_recreation_and_go_with_down_v(stack: Stack)
     assert stack.volumes() == []
 
 
+def test_a_volume_that_is_described_anew_is_replaced_once_someone_agrees(stack: Stack) -> None:
+    files = """
+        services:
+          web: {image: localhost/host, command: sleep 1000, stop_signal: SIGKILL, volumes: ["data:/data"]}
+        volumes: {data: {labels: {version: "%s"}}}
+    """
+    stack.compose(files % 1)
+    stack.run("up", "-d")
+    stack.run("exec", "-T", "web", "touch", "/data/kept")
+    stack.compose(files % 2)
+    question = f'Volume "{stack.project}_data" exists but doesn\'t match configuration in compose file.'
+    assert question in stack.run("up", "-d").out
+    stack.run("exec", "-T", "web", "test", "-e", "/data/kept")
+    assert question in stack.run("up", "-d", stdin="y\n").out
+    assert stack.run("exec", "-T", "web", "test", "-e", "/data/kept", ok=False).code == 1
+
+
 @pytest.mark.ours
 def test_a_missing_bind_source_is_refused_with_its_place_in_the_file(stack: Stack) -> None:
     stack.compose("""

@@ -118,10 +118,27 @@ def test_kill_and_rm_of_nothing_say_so_without_a_logger(pycompose) -> None:
 
 def test_rm_asks_and_a_no_removes_nothing(pycompose, engine) -> None:
     engine.containers = [container("web", status="exited")]
-    assert pycompose("rm").code == 0
+    asked = pycompose("rm")
+    assert (asked.code, asked.out) == (0, "Going to remove app-web-1\n")
     assert [kinds(plan) for plan in engine.plans if plan["operations"]] == []
-    assert pycompose("rm", "-f").code == 0
+    assert pycompose("rm", "-f")[:2] == (0, "Going to remove app-web-1\n")
     assert kinds(engine.plans[-1]) == ["RemoveContainer"]
+
+
+def test_an_answer_may_come_through_a_pipe(pycompose, engine) -> None:
+    engine.containers = [container("web", status="exited")]
+    pycompose.stdin = "yes\n"
+    assert pycompose("rm").code == 0
+    assert kinds(engine.plans[-1]) == ["RemoveContainer"]
+
+
+def test_pausing_what_is_paused_is_an_error_once_the_others_are(pycompose, engine) -> None:
+    engine.containers = [container("db"), container("web", status="paused")]
+    result = pycompose("pause")
+    assert (result.code, result.err.splitlines()[-1]) == (1, "container app-web-1 is already paused")
+    assert kinds(engine.plans[-1]) == ["PauseContainer"]
+    result = pycompose("unpause", "db")
+    assert (result.code, result.err.splitlines()[-1]) == (1, "container app-db-1 is not paused")
 
 
 def test_scale_plans_the_named_service_only(pycompose, engine) -> None:

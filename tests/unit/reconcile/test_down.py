@@ -55,15 +55,13 @@ def test_without_files_the_labels_tell_everything() -> None:
     assert str(down(None, observed, DownOptions(volumes=True))) == str(down(app, observed, DownOptions(volumes=True)))
 
 
-def test_a_named_service_takes_its_dependents_with_it() -> None:
+def test_a_named_service_goes_alone() -> None:
     app = project(service("db"), service("api", needs=("db",)), service("web", needs=("api",)), service("other"))
     plan = down(app, all_up(app), DownOptions(services=("api",)))
     assert str(plan) == dedent("""\
-        [] -> #1 service:web:1, StopContainer, depends on api
-        [1] -> #2 service:api:1, StopContainer, down
-        [2] -> #3 service:api:1, RemoveContainer, down
-        [1] -> #4 service:web:1, RemoveContainer, depends on api
-        [3,4] -> #5 network:default, RemoveNetwork?, down
+        [] -> #1 service:api:1, StopContainer, down
+        [1] -> #2 service:api:1, RemoveContainer, down
+        [2] -> #3 network:default, RemoveNetwork?, down
         """)
 
 
@@ -118,10 +116,13 @@ def test_hooks_before_the_stop_come_first() -> None:
     )
 
 
-def test_nothing_there_is_told() -> None:
+def test_nothing_there_is_told_where_the_files_name_no_network() -> None:
     app = project(service("web"))
-    plan = down(app, state(app, networks=False))
-    assert (str(plan), plan.warnings) == ("", ('Warning: No resource found to remove for project "app".',))
+    nothing = state(app, networks=False)
+    told = ('Warning: No resource found to remove for project "app".',)
+    assert down(app, nothing).warnings == ()
+    assert down(app.replace(networks={}), nothing).warnings == told
+    assert down(None, nothing).warnings == told
 
 
 def test_the_timeout_is_passed_on() -> None:

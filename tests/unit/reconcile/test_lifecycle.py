@@ -181,6 +181,11 @@ def test_rm_with_stop_stops_first() -> None:
         """)
 
 
+def test_start_of_a_project_without_files_and_containers_is_an_error() -> None:
+    with pytest.raises(ComposeError, match=r'^no container found for project "app": not found$'):
+        lifecycle.start(None, state(project()))
+
+
 def test_pause_and_unpause_take_only_what_they_can() -> None:
     app = project(service("db"), service("web"))
     observed = state(app, container(app, "db"), container(app, "web", status="paused"))

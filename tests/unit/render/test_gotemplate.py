@@ -33,6 +33,7 @@ def text(source: str) -> str:
         ('{{index .RepoTags 0}} {{index .Config.Labels "com.example.role"}}', "a:1 db"),
         ('{{index .Config.Labels "nope"}}|', "|"),
         ("{{len .RepoTags}}", "2"),
+        ("{{slice .Id 0 3}} {{slice .RepoTags 1}}", "sha [b:2]"),
         ("{{range .RepoTags}}{{.}},{{end}}", "a:1,b:2,"),
         ("{{range $i, $tag := .RepoTags}}{{if $i}}, {{end}}{{$tag}}{{end}}", "a:1, b:2"),
         ("{{range $key, $value := .Config.Labels}}{{$key}}={{$value}};{{end}}", "com.example.role=db;x=y;"),

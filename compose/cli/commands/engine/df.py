@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    format: Annotated[
-        str,
-        typer.Option(help="Format output using a custom template: 'table', 'table TEMPLATE', 'json' or a Go template"),
-    ] = "",
+    format: flags.ListFormat = "",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show detailed information on space usage")] = False,
 ) -> int:
     """Show disk usage

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 DECLINED = 1
@@ -14,7 +13,7 @@ INCOMPLETE = 1
 
 def run(
     ctx: typer.Context,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Do not prompt for confirmation")] = False,
+    force: flags.Force = False,
 ) -> int:
     """Remove everything that the engine ever put on this machine
 

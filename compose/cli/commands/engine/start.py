@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer  # noqa: TC002 - read from the annotations when the command is made
+import typer
 
 from compose.cli.invocation import Invocation
 

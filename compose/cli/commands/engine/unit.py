@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-import typer  # noqa: TC002 - read from the annotations when the command is made
+import typer
 
 from compose.cli.invocation import Invocation
 

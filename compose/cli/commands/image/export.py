@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError
 
@@ -13,7 +14,7 @@ from compose.errors import ComposeError
 def run(
     ctx: typer.Context,
     image: Annotated[str, typer.Argument(metavar="IMAGE")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Write to a file, instead of STDOUT")] = "",
+    output: flags.Output = "",
 ) -> int:
     """Export an image's filesystem as a tar archive"""
     from compose.usecases import wholefiles

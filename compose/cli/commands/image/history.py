@@ -7,20 +7,18 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
     image: Annotated[str, typer.Argument(metavar="IMAGE")],
-    format: Annotated[
-        str,
-        typer.Option(help="Format output using a custom template: 'table', 'table TEMPLATE', 'json' or a Go template"),
-    ] = "",
+    format: flags.ListFormat = "",
     human: Annotated[
         bool, typer.Option("--human/--no-human", "-H", help="Print sizes and dates in human readable format")
     ] = True,
-    no_trunc: Annotated[bool, typer.Option("--no-trunc", help="Don't truncate output")] = False,
+    no_trunc: flags.NoTrunc = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only show image IDs")] = False,
 ) -> int:
     """Show the history of an image"""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE [IMAGE...]")],
-    format: Annotated[
-        str, typer.Option("--format", "-f", help="Format output using a custom template: 'json' or a Go template")
-    ] = "",
+    images: flags.Images,
+    format: flags.InspectFormat = "",
 ) -> int:
     """Display detailed information on one or more images"""
     from compose.cli import objects

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
@@ -25,12 +26,9 @@ def run(
             help="Filter output: dangling=true|false, label=..., reference=..., before=, since=, until=",
         ),
     ] = None,
-    format: Annotated[
-        str,
-        typer.Option(help="Format output using a custom template: 'table', 'table TEMPLATE', 'json' or a Go template"),
-    ] = "",
-    no_trunc: Annotated[bool, typer.Option("--no-trunc", help="Don't truncate output")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only display IDs")] = False,
+    format: flags.ListFormat = "",
+    no_trunc: flags.NoTrunc = False,
+    quiet: flags.QuietIds = False,
 ) -> int:
     """List images"""
     from compose.cli.moments import seconds

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError
 
@@ -20,12 +21,11 @@ QUESTIONS = {
 def run(
     ctx: typer.Context,
     all: Annotated[bool, typer.Option("--all", "-a", help="Remove all unused images, not just dangling ones")] = False,
-    filter: Annotated[
-        list[str] | None, typer.Option("--filter", help='Provide filter values (e.g. "until=<timestamp>")')
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Do not prompt for confirmation")] = False,
+    filter: flags.PruneFilter = None,
+    force: flags.Force = False,
 ) -> int:
     """Remove unused images"""
+    from compose.cli import objects
     from compose.cli.moments import seconds
     from compose.cli.render import humanise
     from compose.usecases.filters import Filters
@@ -42,8 +42,7 @@ def run(
     report = invocation.client().prune_images(
         all=all, labels=filters.values("label"), not_labels=filters.values("label!"), until=until[0] if until else None
     )
-    deleted = [f"{what.lower()}: {name}\n" for line in report["ImagesDeleted"] for what, name in line.items()]
-    if deleted:
-        console.write("".join(["Deleted Images:\n", *deleted, "\n"]))
+    deleted = (f"{what.lower()}: {name}" for line in report["ImagesDeleted"] for what, name in line.items())
+    objects.tell_deleted(invocation, "Images", deleted)
     console.write(f"Total reclaimed space: {humanise.size(report['SpaceReclaimed'])}\n")
     return 0

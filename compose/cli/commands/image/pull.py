@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
@@ -16,7 +17,7 @@ def run(
         bool, typer.Option("--all-tags", "-a", help="Download all tagged images in the repository")
     ] = False,
     platform: Annotated[str, typer.Option(help="Set platform if server is multi-platform capable")] = "",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Suppress verbose output")] = False,
+    quiet: flags.QuietTransfer = False,
 ) -> int:
     """Download an image from a registry"""
     from compose.cli.render.imagetransfer import TransferReporter

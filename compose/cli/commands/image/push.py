@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
@@ -15,7 +16,7 @@ def run(
     all_tags: Annotated[
         bool, typer.Option("--all-tags", "-a", help="Push all tags of an image to the repository")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Suppress verbose output")] = False,
+    quiet: flags.QuietTransfer = False,
 ) -> int:
     """Upload an image to a registry"""
     from compose.cli.render.imagetransfer import TransferReporter

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE [IMAGE...]")],
+    images: flags.Images,
     force: Annotated[bool, typer.Option("--force", "-f", help="Force removal of the image")] = False,
     no_prune: Annotated[
         bool, typer.Option("--no-prune", hidden=True, help="No effect: images have no untagged parents here")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError
 
 
 def run(
     ctx: typer.Context,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE [IMAGE...]")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Write to a file, instead of STDOUT")] = "",
+    images: flags.Images,
+    output: flags.Output = "",
 ) -> int:
     """Save one or more images to a tar archive (streamed to STDOUT by default)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError
 
@@ -30,7 +31,7 @@ def run(
     ipam_opt: Annotated[list[str] | None, typer.Option("--ipam-opt", help="Set IPAM driver specific options")] = None,
     ipv6: Annotated[bool, typer.Option("--ipv6", help="Enable or disable IPv6 address assignment")] = False,
     label: Annotated[list[str] | None, typer.Option("--label", help="Set metadata on a network")] = None,
-    opt: Annotated[list[str] | None, typer.Option("--opt", "-o", help="Set driver specific options")] = None,
+    opt: flags.DriverOptions = None,
     scope: Annotated[str, typer.Option("--scope", help="Control the network's scope: local is the only one")] = "",
     subnet: Annotated[
         list[str] | None, typer.Option("--subnet", help="Subnet in CIDR format that represents a network segment")

@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    networks: Annotated[list[str], typer.Argument(metavar="NETWORK [NETWORK...]")],
-    format: Annotated[
-        str, typer.Option("--format", "-f", help="Format output using a custom template: 'json' or a Go template")
-    ] = "",
+    networks: flags.Networks,
+    format: flags.InspectFormat = "",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Accepted as Docker does; more to tell is only of Swarm")
     ] = False,

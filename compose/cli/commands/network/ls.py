@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 DEFAULT = "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
@@ -27,24 +28,19 @@ def run(
     filter: Annotated[
         list[str] | None, typer.Option("--filter", "-f", help='Provide filter values (e.g. "driver=bridge")')
     ] = None,
-    format: Annotated[
-        str, typer.Option("--format", help="Format output: 'table', 'table TEMPLATE', 'json' or a Go template")
-    ] = "",
+    format: flags.ListFormat = "",
     no_trunc: Annotated[bool, typer.Option("--no-trunc", help="Do not truncate the output")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only display network IDs")] = False,
 ) -> int:
     """List networks"""
+    from compose.cli import objects
     from compose.cli.render import listing
     from compose.usecases.networks import listed
 
     invocation = Invocation.of(ctx)
     found = sorted(listed(invocation.client(), filter or ()), key=lambda network: listing.natural(network["Name"]))
     rows = [_fields(network, truncate=not no_trunc) for network in found]
-    if quiet and not format:
-        invocation.console.write("".join(f"{row['ID']}\n" for row in rows))
-        return 0
-    invocation.console.write(listing.render(rows, format, DEFAULT, HEADERS))
-    return 0
+    return objects.listing(invocation, rows, "ID", (DEFAULT, HEADERS), format=format, quiet=quiet)
 
 
 def _fields(network: dict[str, Any], *, truncate: bool) -> dict[str, str]:

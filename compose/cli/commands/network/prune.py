@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError, UsageError
 
@@ -15,10 +15,8 @@ WARNING = "WARNING! This will remove all custom networks not used by at least on
 
 def run(
     ctx: typer.Context,
-    filter: Annotated[
-        list[str] | None, typer.Option("--filter", help='Provide filter values (e.g. "until=<timestamp>")')
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Do not prompt for confirmation")] = False,
+    filter: flags.PruneFilter = None,
+    force: flags.Force = False,
 ) -> int:
     """Remove all unused networks"""
     from compose.cli import objects
@@ -30,9 +28,7 @@ def run(
     if not (force or invocation.dry_run) and not console.confirm(WARNING):
         return 0
     done = objects.carry_out(invocation, plan)
-    gone = [str(each.operation.args["Name"]) for each in done if each.changed]
-    if gone:
-        console.write("Deleted Networks:\n" + "".join(f"{name}\n" for name in gone) + "\n")
+    objects.tell_deleted(invocation, "Networks", (str(each.operation.args["Name"]) for each in done if each.changed))
     return 0
 
 

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    networks: Annotated[list[str], typer.Argument(metavar="NETWORK [NETWORK...]")],
+    networks: flags.Networks,
     force: Annotated[bool, typer.Option("--force", "-f", help="Do not error if the network does not exist")] = False,
 ) -> int:
     """Remove one or more networks"""

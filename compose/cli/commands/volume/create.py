@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 from compose.errors import ComposeError
 
@@ -15,7 +16,7 @@ def run(
     volume: Annotated[str, typer.Argument(metavar="[VOLUME]")] = "",
     driver: Annotated[str, typer.Option("--driver", "-d", help="Specify volume driver name")] = "local",
     label: Annotated[list[str] | None, typer.Option("--label", help="Set metadata for a volume")] = None,
-    opt: Annotated[list[str] | None, typer.Option("--opt", "-o", help="Set driver specific options")] = None,
+    opt: flags.DriverOptions = None,
     name: Annotated[str, typer.Option("--name", hidden=True)] = "",
 ) -> int:
     """Create a volume"""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    volumes: Annotated[list[str], typer.Argument(metavar="VOLUME [VOLUME...]")],
-    format: Annotated[
-        str, typer.Option("--format", "-f", help="Format output using a custom template: 'json' or a Go template")
-    ] = "",
+    volumes: flags.Volumes,
+    format: flags.InspectFormat = "",
 ) -> int:
     """Display detailed information on one or more volumes"""
     from compose.cli import objects

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 DEFAULT = "table {{.Driver}}\t{{.Name}}"
@@ -18,22 +19,17 @@ def run(
     filter: Annotated[
         list[str] | None, typer.Option("--filter", "-f", help='Provide filter values (e.g. "dangling=true")')
     ] = None,
-    format: Annotated[
-        str, typer.Option("--format", help="Format output: 'table', 'table TEMPLATE', 'json' or a Go template")
-    ] = "",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only display volume names")] = False,
+    format: flags.ListFormat = "",
+    quiet: flags.QuietVolumes = False,
 ) -> int:
     """List volumes"""
+    from compose.cli import objects
     from compose.cli.render import listing
     from compose.usecases.volumes import listed
 
     invocation = Invocation.of(ctx)
     found = sorted(listed(invocation.client(), filter or ()), key=lambda volume: listing.natural(volume["Name"]))
-    if quiet and not format:
-        invocation.console.write("".join(f"{volume['Name']}\n" for volume in found))
-        return 0
-    invocation.console.write(listing.render(map(fields, found), format, DEFAULT, HEADERS))
-    return 0
+    return objects.listing(invocation, map(fields, found), "Name", (DEFAULT, HEADERS), format=format, quiet=quiet)
 
 
 def fields(volume: dict[str, Any]) -> dict[str, str]:

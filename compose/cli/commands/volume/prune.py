@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 WARNING = "WARNING! This will remove {} local volumes not used by at least one container."
@@ -19,9 +20,10 @@ def run(
     filter: Annotated[
         list[str] | None, typer.Option("--filter", help='Provide filter values (e.g. "label=<label>")')
     ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Do not prompt for confirmation")] = False,
+    force: flags.Force = False,
 ) -> int:
     """Remove unused local volumes"""
+    from compose.cli import objects
     from compose.cli.render import humanise
     from compose.usecases.volumes import Unused
 
@@ -35,7 +37,6 @@ def run(
     if not force and not console.confirm(WARNING.format(kind)):
         return 0
     names, reclaimed = unused.remove()
-    if names:
-        console.write("Deleted Volumes:\n" + "".join(f"{name}\n" for name in names) + "\n")
+    objects.tell_deleted(invocation, "Volumes", names)
     console.write(f"Total reclaimed space: {humanise.size(reclaimed)}\n")
     return 0

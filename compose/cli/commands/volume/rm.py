@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from compose.cli import flags
 from compose.cli.invocation import Invocation
 
 
 def run(
     ctx: typer.Context,
-    volumes: Annotated[list[str], typer.Argument(metavar="VOLUME [VOLUME...]")],
+    volumes: flags.Volumes,
     force: Annotated[bool, typer.Option("--force", "-f", help="Do not mind volumes that are not there")] = False,
 ) -> int:
     """Remove one or more volumes
