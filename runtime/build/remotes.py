@@ -11,12 +11,13 @@ import hashlib
 import os
 import posixpath
 import re
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from runtime.errors import InvalidParameter, NotFound, NotSupported, SystemFailure
-from runtime.images.compression import decompressed
+from runtime.images.compression import decompressed, looked_at
 from runtime.images.unpack import unpack_layer
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ def unpack_context(path: str, directory: str) -> tuple[str, bytes | None]:
     Raises InvalidParameter for an archive that is damaged or would write outside.
     """
     with open(path, "rb") as file:
-        plain, _ = decompressed(file)
-        head = plain.peek(_BLOCK)
+        head, plain = looked_at(decompressed(file)[0], _BLOCK)
         if not is_tar(head):
             data = plain.read(8 << 20)
             return directory, data
@@ -121,8 +121,7 @@ def is_tar(head: bytes) -> bool:
 def archive_stream(file: BinaryIO) -> io.BufferedReader | None:
     """The plain stream of a tar archive in any compression; None if the file is none (it is then at its start)."""
     try:
-        plain, _ = decompressed(file)
-        head = plain.peek(_BLOCK)
+        head, plain = looked_at(decompressed(file)[0], _BLOCK)
     except (InvalidParameter, OSError, EOFError):
         head = b""
     if is_tar(head):
@@ -137,20 +136,44 @@ def clone(
     vertex: Vertex | None,
     ssh: Mapping[str, str],
     *,
+    known_hosts: str,
     keep: bool = False,
     secrets: Mapping[str, bytes] | None = None,
 ) -> str:
     """Check a repository out into `directory`; the directory that is meant (its `subdir`).
 
     `secrets` may hold GIT_AUTH_TOKEN or GIT_AUTH_HEADER, or either with `.HOST`, as with BuildKit; they go to that
-    repository's host alone. Raises NotSupported without git, SystemFailure with git's words, InvalidParameter for a wrong commit.
+    repository's host alone. `known_hosts`: the file in which hosts that ssh meets for the first time are noted. Raises NotSupported without git, SystemFailure with git's words, InvalidParameter for a wrong commit.
     """
     environment = {**_GIT_ENVIRONMENT, "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
     environment |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
     if ssh:
         environment["SSH_AUTH_SOCK"] = ssh.get("default") or next(iter(ssh.values()))
-    environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new"
+    environment["GIT_SSH_COMMAND"] = _ssh(known_hosts)
     environment |= _authorization(git.remote, secrets or {})
+    check_out(git, directory, environment, vertex, keep=keep)
+    place = os.path.realpath(f"{directory}/{git.subdir}")
+    if place != os.path.realpath(directory) and not place.startswith(os.path.realpath(directory) + "/"):
+        raise InvalidParameter(f"{git.remote}: subdirectory {git.subdir} lies outside of the repository")
+    if not os.path.isdir(place):
+        raise NotFound(f"{git.remote}: no subdirectory {git.subdir}")
+    return place
+
+
+def _ssh(known_hosts: str) -> str:
+    """ssh without this account's configuration and keys: who it is says the agent that the build was lent, nobody else.
+
+    A host is believed the first time, BuildKit believes it every time; what this account knows of hosts counts as well.
+    """
+    files = f'UserKnownHostsFile="{known_hosts.replace("%", "%%")}" ~/.ssh/known_hosts'
+    options = ["BatchMode=yes", "IdentityFile=none", "StrictHostKeyChecking=accept-new", files]
+    return shlex.join(["ssh", "-F", "none", *(word for option in options for word in ("-o", option))])
+
+
+def check_out(
+    git: Git, directory: str, environment: Mapping[str, str], vertex: Vertex | None = None, *, keep: bool = False
+) -> None:
+    """Check a whole repository out into `directory`, with git in this environment; raises as `clone` does."""
 
     def run(*words: str) -> str:
         return _git(["-C", directory, *words], environment, vertex, git.remote)
@@ -175,12 +198,25 @@ def clone(
         run("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1")
     if not (keep or git.keep_git_dir):
         _git_directories(directory)
-    place = os.path.realpath(f"{directory}/{git.subdir}")
-    if place != os.path.realpath(directory) and not place.startswith(os.path.realpath(directory) + "/"):
-        raise InvalidParameter(f"{git.remote}: subdirectory {git.subdir} lies outside of the repository")
-    if not os.path.isdir(place):
-        raise NotFound(f"{git.remote}: no subdirectory {git.subdir}")
-    return place
+
+
+def commit_behind(git: Git, environment: Mapping[str, str]) -> str:
+    """The commit that the ref of a repository stands for now; raises NotFound, and as `clone` does."""
+    ref = git.ref or "HEAD"
+    if _COMMIT.fullmatch(ref):
+        return ref
+    words = _git(["ls-remote", "--", git.remote, ref, f"{ref}^{{}}"], environment, None, git.remote).split()
+    # of an annotated tag both are listed, the commit that it is of last
+    found = [commit for commit, name in zip(words[::2], words[1::2], strict=True) if _named(name, ref)]
+    if not found or not _COMMIT.fullmatch(found[-1]):
+        raise NotFound(f"repository {git.remote} does not contain ref {ref}")
+    return found[-1]
+
+
+def _named(name: str, ref: str) -> bool:
+    """Whether git itself would take `ref` for this name: a pattern finds every name that ends with it."""
+    name = name.removesuffix("^{}")
+    return name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}")
 
 
 def commit_of(directory: str) -> str:
@@ -222,11 +258,12 @@ def _git(words: list[str], environment: Mapping[str, str], vertex: Vertex | None
     if vertex is not None and done.stderr:
         vertex.log(done.stderr.encode())
     if done.returncode:
-        raise SystemFailure(f"failed to load git repository {remote}: {_reason(done.stderr, done.returncode)}")
+        reason = _reason(done.stderr, done.returncode, environment)
+        raise SystemFailure(f"failed to load git repository {remote}: {reason}")
     return done.stdout
 
 
-def _reason(words: str, code: int) -> str:
+def _reason(words: str, code: int, environment: Mapping[str, str]) -> str:
     """The one line of git's that says why; ssh's own where git only says that ssh failed."""
     lines = [line.strip() for line in words.splitlines() if line.strip() and not line.startswith(("warning:", "hint:"))]
     at = next((index for index, line in enumerate(lines) if line.startswith(("fatal:", "error:"))), len(lines) - 1)
@@ -235,8 +272,15 @@ def _reason(words: str, code: int) -> str:
     if at and "could not read from remote" in lines[at].lower():
         at -= 1
     reason = lines[at].partition(": ")[2] if lines[at].startswith(("fatal:", "error:")) else lines[at]
+    if environment.get("HOME") != _GIT_ENVIRONMENT["HOME"]:
+        return reason  # not a build's: what its user lends counts by itself
     if "could not read Username" in reason or "Authentication failed" in reason:
         return f"{reason}; a private repository needs the build secret GIT_AUTH_TOKEN, or an ssh URL"
+    if "Permission denied (" in reason:
+        return f"{reason.removesuffix('.')}; lend the build an ssh agent that has the key: --ssh default"
+    if "Host key verification failed" in reason:
+        forget = next((line for line in lines if line.startswith("ssh-keygen ")), "")
+        return f"{reason.removesuffix('.')}{forget and f'; if the host has a new key, forget the old one: {forget}'}"
     return reason
 
 

@@ -224,3 +224,25 @@ class LyingRegistry:
 def error(code: str, message: str) -> bytes:
     """The body of a registry's error."""
     return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+
+
+def take(registry: LyingRegistry) -> None:
+    """Let the registry store what is pushed."""
+
+    def stored(request: Request) -> bool:
+        path, _, query = request.path.partition("?")
+        if request.command == "POST" and path.endswith("/blobs/uploads/"):
+            request.answer(202, Location=f"{path}session?state=1")
+        elif request.command == "PUT" and "/blobs/uploads/" in path:
+            digest = query.partition("digest=")[2].replace("%3A", ":")
+            registry.blobs[digest] = request.body
+            request.answer(201 if digest_of(request.body) == digest else 400)
+        elif request.command == "PUT" and "/manifests/" in path:
+            name = path.removeprefix("/v2/").replace("/manifests/", ":")
+            registry.document(name, request.body, request.headers["content-type"])
+            request.answer(201)
+        else:
+            return False
+        return True
+
+    registry.lies.append(stored)

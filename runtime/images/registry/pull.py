@@ -80,7 +80,7 @@ def resolve_digest(asked: Asked) -> str:
     """The digest that a reference stands for in its registry now; raises EngineError."""
     transport = make_transport(asked.access)
     try:
-        return str(_first_that_answers(asked, transport, lambda repository: repository.digest())[1])
+        return str(first_that_answers(asked, transport, lambda repository: repository.digest())[1])
     finally:
         transport.close()
 
@@ -91,7 +91,7 @@ def entries(asked: Asked) -> list[dict[str, Any]]:
     reference = asked.reference
     name = reference.digest or reference.tag or "latest"
     try:
-        _, document = _first_that_answers(asked, transport, lambda repository: repository.document(name))
+        _, document = first_that_answers(asked, transport, lambda repository: repository.document(name))
     finally:
         transport.close()
     found = document.content.get("manifests")
@@ -102,7 +102,7 @@ def list_tags(asked: Asked) -> list[str]:
     """All tags of a repository; raises EngineError."""
     transport = make_transport(asked.access)
     try:
-        return list(_first_that_answers(asked, transport, lambda repository: repository.tags())[1])
+        return list(first_that_answers(asked, transport, lambda repository: repository.tags())[1])
     finally:
         transport.close()
 
@@ -114,10 +114,11 @@ def make_transport(access: Access) -> Transport:
 
 def find(asked: Asked, transport: Transport) -> tuple[Repository, Found]:
     """The image's manifest, from the first endpoint that has it."""
-    return _first_that_answers(asked, transport, lambda repository: repository.resolve(asked.platform))
+    return first_that_answers(asked, transport, lambda repository: repository.resolve(asked.platform))
 
 
-def _first_that_answers(asked: Asked, transport: Transport, ask: Callable[[Repository], Any]) -> tuple[Repository, Any]:
+def first_that_answers(asked: Asked, transport: Transport, ask: Callable[[Repository], Any]) -> tuple[Repository, Any]:
+    """What `ask` gets from the first endpoint that answers: mirrors may fail. Raises EngineError."""
     auth = asked.access.get("auth", {})
     for endpoint in endpoints(asked.reference, asked.access.get("registries", {})):
         repository = Repository(Session(endpoint, asked.reference, auth.get(endpoint.name, {}), transport))

@@ -11,7 +11,6 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
 
 from runtime.errors import EngineError, NotFound, NotSupported, SystemFailure
 from runtime.images import indexes, layers, workspace
@@ -20,16 +19,13 @@ from runtime.images.compression import CHUNK, decompressed
 from runtime.images.content import Hashing
 from runtime.images.manifest import LAYER_TYPES, OCI_MANIFEST, Descriptor, check_config, check_manifest
 from runtime.images.reference import parse
-from runtime.images.registry.backoff import Backoff
 from runtime.images.registry.hosts import endpoints
 from runtime.images.registry.pull import make_transport
-from runtime.images.registry.session import PASSING, Session
-from runtime.images.registry.transport import Broken, discard
+from runtime.images.registry.session import Session
+from runtime.images.registry.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import urllib3
 
     from runtime.images.records import Image
     from runtime.images.reference import Reference
@@ -40,8 +36,6 @@ if TYPE_CHECKING:
 
 PARALLEL: Final = 4
 """Uploads at a time."""
-SOURCES: Final = 3
-"""Repositories that one layer is tried to be mounted from."""
 _LEVEL: Final = 6
 _PACKED: Final = (".gzip", "+gzip", "+zstd")
 
@@ -100,7 +94,7 @@ class _Push:
         self._sources = _sources(store, reference)
         every = sorted({path for paths in self._sources.values() for path in paths})
         credentials = access.get("auth", {}).get(endpoint.name, {})
-        self._session = Session(endpoint, reference, credentials, transport, push=True, sources=every)
+        self._upload = Upload(Session(endpoint, reference, credentials, transport, push=True, sources=every))
 
     def run(self) -> Pushed:
         image, name = self._image, self._reference.tag or self._reference.digest or "latest"
@@ -164,8 +158,8 @@ class _Push:
             except BaseException:
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
-        if not self._exists(config["digest"]):
-            self._upload(config, lambda: _Counted(content.path(config["digest"]), lambda _position: None))
+        if not self._upload.has(config["digest"]):
+            self._upload.blob(config, lambda: _Counted(content.path(config["digest"]), lambda _position: None))
         if [blob["digest"] for blob in sent] != [blob["digest"] for blob in blobs]:
             return content.put_json(manifest_of(config, sent), OCI_MANIFEST)
         return Descriptor(
@@ -179,7 +173,7 @@ class _Push:
         short = _short(diff_id)
         if not self._store.content.has(blob["digest"]) or not blob["mediaType"].endswith(_PACKED):
             blob = self._packed(blob, diff_id, chain)
-        if self._exists(blob["digest"]):
+        if self._upload.has(blob["digest"]):
             self._progress(short, "Layer already exists", 0, 0)
             return blob
         size = blob["size"]
@@ -188,7 +182,7 @@ class _Push:
             path = self._store.content.path(blob["digest"])
             return _Counted(path, lambda position: self._progress(short, "Pushing", position, size))
 
-        mounted = self._upload(blob, source)
+        mounted = self._upload.blob(blob, source, self._sources.get(blob["digest"], ()))
         self._progress(short, f"Mounted from {mounted}" if mounted else "Pushed", 0, 0)
         return blob
 
@@ -210,66 +204,8 @@ class _Push:
         os.unlink(path)
         return Descriptor(mediaType=LAYER_TYPES["gzip"], digest=done["digest"], size=done["size"])
 
-    def _exists(self, digest: str) -> bool:
-        response = self._session.send("HEAD", self._session.repository(f"blobs/{digest}"))
-        if response.status not in (200, 404):
-            raise self._session.failure(response, f"blob {digest}")
-        discard(response)
-        return response.status == 200
-
-    def _upload(self, blob: Descriptor, source: Callable[[], _Counted]) -> str:
-        """Bring a blob to the registry; the repository that it was mounted from, or "" if it was sent."""
-        digest = blob["digest"]
-        for path in self._sources.get(digest, ())[:SOURCES]:
-            response = self._begin(digest, path)
-            if response.status == 201:
-                discard(response)
-                return path
-            discard(response)
-        backoff = Backoff()
-        while True:
-            try:
-                self._send(digest, blob["size"], source)
-            except Broken:
-                if not backoff.again():
-                    raise
-            else:
-                return ""
-
-    def _begin(self, digest: str, path: str = "") -> urllib3.BaseHTTPResponse:
-        query = f"?{urlencode({'mount': digest, 'from': path})}" if path else ""
-        return self._session.send("POST", self._session.repository(f"blobs/uploads/{query}"), what=f"blob {digest}")
-
-    def _send(self, digest: str, size: int, source: Callable[[], _Counted]) -> None:
-        response = self._begin(digest)
-        place = response.headers.get("location", "")
-        if response.status != 202 or not place:
-            raise self._session.failure(response, f"blob {digest}")
-        discard(response)
-        place = self._session.absolute(place)
-        place += ("&" if "?" in place else "?") + f"digest={quote(digest, safe='')}"
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        response = self._session.once("PUT", place, headers=headers, body=source)
-        if response.status in PASSING:
-            raise Broken(self._session.failure(response, f"blob {digest}").message)
-        if response.status != 201:
-            raise self._session.failure(response, f"blob {digest}")
-        discard(response)
-
     def _put_manifest(self, manifest: Descriptor, name: str) -> None:
-        data = self._store.content.read(manifest["digest"])
-        headers = {"Content-Type": manifest["mediaType"], "Content-Length": str(len(data))}
-        response = self._session.send(
-            "PUT", self._session.repository(f"manifests/{name}"), headers=headers, body=lambda: data
-        )
-        if response.status not in (200, 201, 202):
-            raise self._session.failure(response, "manifest")
-        said = response.headers.get("docker-content-digest", "")
-        discard(response)
-        if said.startswith("sha256:") and said != manifest["digest"]:
-            raise SystemFailure(
-                f"image {self._name}: the registry stored manifest {said}, what was sent is {manifest['digest']}"
-            )
+        self._upload.manifest(self._store.content.read(manifest["digest"]), manifest["mediaType"], name)
 
 
 class _Counted:
