@@ -5,12 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from compose.loader.conflicts import used_networks
-
 if TYPE_CHECKING:
-    from compose.loader.checks import Checks
+    from compose.loader.examination import Checks
     from compose.loader.tree import Path
-    from compose.model.network import IPAMPool
+    from compose.model.network import IPAMPool, NetworkConfig
     from compose.model.service import ServiceConfig
 
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -21,7 +19,7 @@ def check_addresses(checks: Checks, services: list[ServiceConfig]) -> None:
     """Report invalid or overlapping subnets and addresses that are outside of them."""
     subnets: dict[str, list[Network]] = {}
     all_subnets: list[tuple[Network, Path]] = []
-    for name, network in used_networks(checks, services).items():
+    for name, network in _used_networks(checks, services).items():
         if network.external:
             continue
         subnets[name] = []
@@ -35,6 +33,14 @@ def check_addresses(checks: Checks, services: list[ServiceConfig]) -> None:
             subnets[name].append(subnet)
             _inside(checks, pool, subnet, path)
     _fixed(checks, services, subnets)
+
+
+def _used_networks(checks: Checks, services: list[ServiceConfig]) -> dict[str, NetworkConfig]:
+    """The networks of the project that an enabled service joins."""
+    joined: set[str] = set()
+    for service in services:
+        joined.update(service.networks)
+    return {name: network for name, network in checks.project.networks.items() if name in joined}
 
 
 def _subnet(checks: Checks, pool: IPAMPool, path: Path) -> Network | None:

@@ -79,10 +79,14 @@ def _number(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
     return int(value)
 
 
+_BITS = {"unsigned16": 16, "unsigned32": 32}
+
+
 def _unsigned(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
     number = _number(_binder, value, _codec, _path)
-    if number < 0 or (not isinstance(value, str) and value < 0):
-        raise ValueError(f"cannot parse value as 'uint64': {sprint(value)} overflows uint")
+    bits = _BITS.get(_codec.kind, 64)
+    if number < 0 or number >> bits or (not isinstance(value, str) and value < 0):
+        raise ValueError(f"cannot parse value as 'uint{bits}': {sprint(value)} overflows uint")
     return number
 
 
@@ -105,7 +109,7 @@ def _mode(_binder: Binder, value: Any, _codec: Codec, _path: Path) -> Any:
     if not isinstance(value, str):
         return _mode_number(value)
     try:
-        return int(value, 8)
+        return int(value.replace("_", "?"), 8)  # Python's digits may be grouped
     except ValueError:
         raise ValueError(f'invalid mode: "{value}" is not an octal number') from None
 
@@ -235,6 +239,8 @@ READERS: dict[str, Reader] = {
     "number": _number,
     "optional_number": _number,
     "unsigned": _unsigned,
+    "unsigned16": _unsigned,
+    "unsigned32": _unsigned,
     "optional_unsigned": _unsigned,
     "float": _float,
     "size": _size,

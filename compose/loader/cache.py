@@ -1,8 +1,9 @@
 """Load a project that was loaded before without reading it again, if nothing it was made of has changed.
 
 An entry is found by what was asked (directory, flags, our version). It holds if every file that was read has the same
-bytes, every path that was looked at is still what it was, absent ones too, and every variable that was looked up has
-the same value. Only successes are kept: errors and what reads standard input are always loaded anew.
+bytes, every path that was looked at is still what it was, absent ones too, every address still stands for the same
+digest or commit, and every variable that was looked up has the same value. Only successes are kept: errors and what
+reads standard input are always loaded anew.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from compose.model.project import Project
 
     Trail = dict[str, Any]
-    """What a load looked at: `files` (path to digest), `kinds`, `variables` (name to digest, None if not set)."""
+    """What a load looked at: `files` (path to digest), `kinds`, `remotes` (address to identity), `variables` (name to digest, None if not set)."""
 
 ALWAYS = ("HOME", "COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE")
 """Variables the loader reads past its own tables."""
@@ -118,6 +119,9 @@ def holds(trail: Trail, options: LoadOptions) -> bool:
     for name, digest in trail["variables"].items():
         if _digest_of(environ.get(name)) != digest:
             return False
+    for address, identity in trail["remotes"].items():
+        if options.remote is None or options.remote(address).identity != identity:
+            return False
     for path, kind in trail["kinds"].items():
         now = link_of(path[len(LINK) :]) if path.startswith(LINK) else kind_of(path)
         if now != kind:
@@ -190,6 +194,7 @@ def _entry(loaded: Loaded, project: Project, options: LoadOptions) -> dict[str, 
             path: hashlib.sha256(content).hexdigest() for path, content in files.seen.items() if content is not None
         },
         "kinds": files.kinds,
+        "remotes": {address: remote.identity for address, remote in files.remotes.items()},
         "variables": {name: _digest_of(options.environ.get(name)) for name in sorted(used)},
         "offered": sources.environment.offered,
     }

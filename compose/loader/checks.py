@@ -8,15 +8,14 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from compose.errors import ConsistencyError
-from compose.loader.tree import Path, path_text
+from compose.loader.examination import Checks
 from compose.model.project import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from compose.errors import SourceMark
     from compose.loader.report import Report
+    from compose.loader.tree import Path
     from compose.model.project import Project
     from compose.model.service import ServiceConfig
 
@@ -37,7 +36,8 @@ def check(project: Project, report: Report, *, conflicts: bool = True, selected:
     _secrets(checks)
     _cycles(checks)
     if conflicts:
-        from compose.loader.conflicts import find_conflicts, find_faults
+        from compose.loader.conflicts import find_conflicts
+        from compose.loader.faults import find_faults
 
         known = [name for name in selected if name in project.all_services]
         checks = Checks(project.with_enabled(known).with_selected(known), report)
@@ -51,54 +51,6 @@ def in_step(service: ServiceConfig) -> ServiceConfig:
     if service.scale is None or service.deploy is None or service.deploy.replicas == service.scale:
         return service
     return service.replace(deploy=service.deploy.replace(replicas=service.scale))
-
-
-class Checks:
-    """The project under examination."""
-
-    def __init__(self, project: Project, report: Report) -> None:
-        self.project = project
-        self.report = report
-
-    def fail(
-        self,
-        message: str,
-        path: Path,
-        *,
-        expected: str = "",
-        suggestion: str = "",
-        related: Iterable[SourceMark | None] = (),
-        unless_interpolated: bool = False,
-    ) -> None:
-        """Report a problem at a path; `unless_interpolated`: not if a variable may have been wanting there."""
-        if unless_interpolated and self.is_interpolated(path):
-            return
-        marks = tuple(mark for mark in related if mark is not None)
-        self.report.add(
-            ConsistencyError, message, path, self.mark(path), expected=expected, suggestion=suggestion, related=marks
-        )
-
-    def is_interpolated(self, path: Path) -> bool:
-        """Whether variables stood at a path, as far as this load knows."""
-        return bool(self.report.interpolated) and self.mark(path) in self.report.interpolated
-
-    def mark(self, path: Path) -> SourceMark | None:
-        """Where the value at a path was written."""
-        return self.project.mark(path_text(path))
-
-    def undefined(self, service: ServiceConfig, kind: str, section: str, name: str, path: Path) -> None:
-        """Report a reference to a resource the project does not have."""
-        known = getattr(self.project, section)
-        if name in known or self.report.is_damaged(section, name):
-            return
-        suggestion = nearest(name, known)
-        expected = "" if suggestion else f"`{name}:` under top-level `{section}:`"
-        self.fail(
-            f'service "{service.name}" refers to undefined {kind} {name}: invalid compose project',
-            path,
-            expected=expected,
-            suggestion=suggestion,
-        )
 
 
 def _source(checks: Checks, service: ServiceConfig) -> None:

@@ -13,9 +13,10 @@ from compose.errors import Problem, SourceMark, SyntaxProblem
 from compose.loader.template import InvalidTemplate, TemplateError, substitute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, MutableMapping
 
     Lookup = Callable[[str], str | None]
+    Found = MutableMapping[str, str]
 
 _SPACE = "\t\v\f\r \x85\xa0"
 _ESCAPE = re.compile(r'\\([abcfnrtv$"\\]|0\d{0,3})')
@@ -26,12 +27,12 @@ _ESCAPES = {
 }  # fmt: skip
 
 
-def parse(text: str, file: str, lookup: Lookup, into: dict[str, str] | None = None) -> dict[str, str]:
+def parse(text: str, file: str, lookup: Lookup, into: Found | None = None) -> Found:
     """The variables of a dotenv text, added to `into`. Raises SyntaxProblem with the line."""
     return _Parser(text.removeprefix("\ufeff"), file, lookup, {} if into is None else into).parse()
 
 
-def parse_raw(text: str, file: str, lookup: Lookup, into: dict[str, str] | None = None) -> dict[str, str]:
+def parse_raw(text: str, file: str, lookup: Lookup, into: Found | None = None) -> Found:
     """The variables of a raw text: `KEY=VALUE` lines taken literally, `KEY` alone from `lookup`."""
     found = {} if into is None else into
     for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
@@ -55,14 +56,14 @@ PARSERS = {"": parse, ".env": parse, "raw": parse_raw}
 
 
 class _Parser:
-    def __init__(self, text: str, file: str, lookup: Lookup, found: dict[str, str]) -> None:
+    def __init__(self, text: str, file: str, lookup: Lookup, found: Found) -> None:
         self.text = text
         self.file = file
         self.lookup = lookup
         self.found = found
         self.at = 0
 
-    def parse(self) -> dict[str, str]:
+    def parse(self) -> Found:
         while self._skip_to_statement():
             start = self.at
             key, inherited = self._key()
@@ -174,8 +175,8 @@ def _escaped(match: re.Match[str]) -> str:
     body = match.group(1)
     if body[0] == "0":
         digits = body[1:]
-        # the reference hands `\NNN` to Go, which takes exactly three octal digits up to 377 and else leaves it alone
+        # the reference hands `\NNN` to Go, which takes exactly three octal digits up to 377; else the zero alone is lost
         if len(digits) == 3 and all(digit in "01234567" for digit in digits) and int(digits, 8) < 256:
             return chr(int(digits, 8))
-        return match.group()
+        return f"\\{digits}"
     return _ESCAPES.get(body, match.group())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -76,19 +77,18 @@ class Environment:
 def read_env_files(
     environment: Environment, paths: Iterable[str], files: Files, mark: SourceMark | None = None
 ) -> None:
-    """Add the variables of files: later files win over earlier ones, what is already set over all of them."""
+    """Add the variables of files: later files win over earlier ones, what is already set over all of them.
+
+    A value refers to what is set, then to what its own file says above it, then to earlier files.
+    """
     from compose.loader.dotenv import parse
 
     found: dict[str, str] = {}
     origins: dict[str, str] = {}
-
-    def lookup(name: str) -> str | None:
-        outside = environment.lookup(name)
-        return found.get(name) if outside is None else outside
-
     for path in paths:
-        fresh = parse(files.text(path, mark), path, lookup)
-        found.update(fresh)
-        origins.update(dict.fromkeys(fresh, path))
+        fresh = ChainMap[str, str]({}, found)
+        parse(files.text(path, mark), path, environment.lookup, fresh)
+        origins.update(dict.fromkeys(fresh.maps[0], path))
+        found.update(fresh.maps[0])
     for name, value in found.items():
         environment.add({name: value}, origins[name])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from compose.errors import ConsistencyError, LoadError, Problem, SchemaError, SourceNotFound
+from compose.errors import ConsistencyError, LoadError, Problem, SchemaError
 from compose.loader.document import apply_resets
 from compose.loader.merge import merge_service
+from compose.loader.remotes import is_remote
 from compose.loader.tree import Map, Path, clone
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ def apply_extends(document: Document) -> None:
             extend.service(place, name, ())
         except LoadError as error:
             for problem in error.problems:
-                document.scope.report.add(type(error), problem.message, ("services", name), problem.mark)
+                document.scope.report.add(
+                    type(error), problem.message, ("services", name), problem.mark, suggestion=problem.suggestion
+                )
             if isinstance(services[name], Map):
                 services[name].pop("extends", None)
 
@@ -68,7 +72,11 @@ class _Extend:
             raise ConsistencyError(Problem(f"more than {MAX_CHAIN} services extend each other in a row", mark=mark))
         source = self._other(place, name, target, file, mark) if file else place
         if target not in source.services:
-            raise ConsistencyError(Problem(self._not_found(place, name, target, file, source), mark=mark))
+            from compose.model.project import nearest
+
+            suggestion = nearest(target, [other for other in source.services if file or other != name])
+            text = self._not_found(place, name, target, file, source)
+            raise ConsistencyError(Problem(text, mark=mark, suggestion=suggestion))
         base = self.service(source, target, (*chain, (place.file, name)))
         if base is None:
             return service
@@ -93,10 +101,10 @@ class _Extend:
     def _other(self, place: _Place, name: str, target: str, file: str, mark: SourceMark | None) -> _Place:
         from compose.loader.pipeline import load_extended
 
-        if "://" in file or file.startswith("oci:"):
-            raise SourceNotFound(Problem(f"remote resource {file} cannot be extended", mark=mark))
-        path = self.scope.locate(file)
-        tree, resets = load_extended(self.scope, path, self.scope.relative(file), mark)
+        path = self.scope.find(file, mark)
+        foreign = is_remote(file) or self.scope.files.remote_of(mark) is not None
+        base = os.path.dirname(path) if foreign else self.scope.relative(file)
+        tree, resets = load_extended(self.scope, path, base, mark)
         services = tree.get("services")
         if services is None:
             raise ConsistencyError(Problem(f'cannot extend service "{name}" in {path}: no services section', mark=mark))

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from compose.errors import Problem, SourceMark, SourceNotFound, SyntaxProblem
+from compose.errors import ComposeError, Problem, SourceMark, SourceNotFound, SyntaxProblem
+from compose.loader.remotes import inside, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from compose.loader.remotes import Remote
 
 NOTHING, FILE, DIRECTORY = "", "file", "directory"
 LINK = "->"
@@ -34,9 +36,17 @@ def link_of(path: str) -> str:
 class Files:
     """The file system as the loader sees it."""
 
-    def __init__(self, cwd: str, stdin: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        cwd: str,
+        stdin: Callable[[], str] | None = None,
+        fetch: Callable[[str], Remote] | None = None,
+    ) -> None:
         self.cwd = cwd
         self.stdin = stdin
+        self._fetch = fetch
+        self.remotes: dict[str, Remote] = {}
+        """Address to what it stood for in this load."""
         self.seen: dict[str, bytes | None] = {}
         """Path to content; None for what could not be read."""
         self.kinds: dict[str, str] = {}
@@ -57,6 +67,36 @@ class Files:
             reason = (error.strerror or str(error)).lower()
             raise SourceNotFound(Problem(f"{what}open {path}: {reason}", mark=mark)) from None
         return content
+
+    def remote(self, address: str, mark: SourceMark | None = None) -> Remote:
+        """A remote compose file, fetched; SourceNotFound, located where it was asked for."""
+        known = self.remotes.get(address)
+        if known is not None:
+            return known
+        if self._fetch is None:
+            raise SourceNotFound(Problem(f"remote resource {address} cannot be read here", mark=mark))
+        try:
+            found = self.remotes[address] = self._fetch(address)
+        except ComposeError as error:
+            raise SourceNotFound(Problem(error.message, mark=mark)) from error
+        return found
+
+    def remote_of(self, mark: SourceMark | None) -> Remote | None:
+        """The remote resource that a place is in, None for a local file."""
+        if mark is None:
+            return None
+        found = [each for each in self.remotes.values() if inside(mark.file, each.address)]
+        return max(found, key=lambda each: len(each.address), default=None)
+
+    def shown(self, path: str) -> str:
+        """What messages call a file: a path, an address where it is remote."""
+        if path == "-":
+            return "<stdin>"
+        remote = self._holder(path)
+        return shown(path, remote) if remote is not None else path
+
+    def _holder(self, path: str) -> Remote | None:
+        return next((each for each in self.remotes.values() if inside(path, each.directory)), None)
 
     def text(self, path: str, mark: SourceMark | None = None, what: str = "") -> str:
         """The content of a file of variables, which must be UTF-8."""
@@ -97,5 +137,9 @@ class Files:
     def _open(self, path: str) -> bytes:
         if path == "-":
             return self.stdin().encode() if self.stdin is not None else b""
-        with open(os.path.join(self.cwd, path), "rb") as file:
+        located = os.path.join(self.cwd, path)
+        remote = self._holder(located)
+        if remote is not None and not inside(os.path.realpath(located), os.path.realpath(remote.directory)):
+            raise PermissionError(None, "a link leads out of what was fetched")
+        with open(located, "rb") as file:
             return file.read()

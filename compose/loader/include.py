@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compose.errors import ConsistencyError, LoadError, Problem, SchemaError, SourceNotFound
 from compose.loader.environment import read_env_files
+from compose.loader.remotes import is_remote
 from compose.loader.scope import Scope
 from compose.loader.shortforms import clean_path
 from compose.loader.tree import Map, Seq, plain
@@ -67,10 +68,7 @@ def _read(document: Document, entry: Any, mark: SourceMark | None) -> Map | None
     paths = _texts(values.get("path"))
     if not paths:
         return None
-    for path in paths:
-        if "://" in path or path.startswith("oci:") or ".git#" in path:
-            raise SourceNotFound(Problem(f"remote resource {path} cannot be included", mark=mark))
-    located = [scope.locate(path) for path in paths]
+    located = [scope.find(path, mark) for path in paths]
     if located[0] in scope.included:
         chain = "".join(f" include {path}" for path in (*scope.included[1:], located[0]))
         raise ConsistencyError(Problem(f"include cycle detected: {scope.included[0]}{chain}", mark=mark))
@@ -84,6 +82,8 @@ def _read(document: Document, entry: Any, mark: SourceMark | None) -> Map | None
 def _directory(scope: Scope, given: Any, located: str, path: str) -> tuple[str, str]:
     """The included project's directory, and how this scope sees it."""
     if not isinstance(given, str) or not given:
+        if is_remote(path):
+            return os.path.dirname(located), os.path.dirname(located)
         return os.path.dirname(located), scope.relative(path)
     if os.path.isabs(given):
         return given, given
@@ -95,7 +95,7 @@ def _env_files(scope: Scope, values: Map, directory: str, mark: SourceMark | Non
     if not named:
         default = os.path.join(directory, ".env")
         return [default] if scope.files.is_file(default) else []
-    located = [scope.locate(path) for path in named]
+    located = [scope.find(path, mark) for path in named]
     for path in located:
         if os.path.isdir(path):
             raise SourceNotFound(Problem(f"{path} is not a file", mark=mark))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from compose.errors import InterpolationError, SchemaError
 from compose.loader.template import InvalidTemplate, TemplateError, substitute
 from compose.loader.tree import Map, Node, Path, Seq, Table, path_text
+from compose.loader.units import DIGITS
 from compose.model.formats import float32
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     Cast = Callable[[str], Any]
 
 _INT = re.compile(r"[-+]?[0-9]+$")
-_FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$|[-+]?(inf|infinity|nan)$", re.IGNORECASE)
+_FLOAT = re.compile(
+    rf"[-+]?({DIGITS}(\.({DIGITS})?)?|\.{DIGITS})(e[-+]?{DIGITS})?$|[-+]?(inf|infinity|nan)$", re.IGNORECASE
+)
 _INFINITE = (float("inf"), float("-inf"))
 _BOOL = {"true": True, "y": True, "yes": True, "on": True, "false": False, "n": False, "no": False, "off": False}
 
@@ -58,6 +61,7 @@ def to_bool(text: str) -> bool:
     return value
 
 
+_FORMS = "${NAME}, ${NAME:-default}, ${NAME:?error} or ${NAME:+other}; a NAME starts with a letter or underscore"
 _EXPECTED: dict[Callable[[str], Any], str] = {
     to_int: "a whole number",
     to_float: "a number",
@@ -172,7 +176,7 @@ class _Walk:
                     f" You may need to escape any $ with another $. {error.message}"
                 )
                 place = mark._replace(column=mark.column + error.offset) if mark is not None and not path else mark
-                self.report.add(InterpolationError, message, path, place)
+                self.report.add(InterpolationError, message, path, place, expected=_FORMS)
                 return _FAILED
             except TemplateError as error:
                 self.report.add(

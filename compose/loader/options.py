@@ -9,6 +9,8 @@ from compose.model.record import Record, Spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from compose.loader.remotes import Remote
+
 
 class LoadOptions(Record):
     """Everything the caller decides. The loader reads no environment, directory or terminal by itself."""
@@ -16,7 +18,7 @@ class LoadOptions(Record):
     cwd: str
     environ: Mapping[str, str] = Spec(None, dict)  # type: ignore[assignment]
     files: tuple[str, ...] = ()
-    """Compose files; `-` is standard input. None: COMPOSE_FILE, else the default names, searched upwards."""
+    """Compose files; `-` is standard input; addresses of remote ones. None: COMPOSE_FILE, else the default names, searched upwards."""
     project_directory: str = ""
     project_name: str = ""
     env_files: tuple[str, ...] = ()
@@ -24,6 +26,8 @@ class LoadOptions(Record):
     profiles: tuple[str, ...] = ()
     """Active profiles; none: COMPOSE_PROFILES."""
     stdin: Callable[[], str] | None = None
+    remote: Callable[[str], Remote] | None = None
+    """Fetches a remote compose file, raising ComposeError; None: they are refused."""
     interpolate: bool = True
     normalize: bool = True
     resolve_paths: bool = True

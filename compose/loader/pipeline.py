@@ -21,7 +21,7 @@ from compose.loader.interpolate import interpolate, text_of
 from compose.loader.merge import merge
 from compose.loader.normalize import normalize
 from compose.loader.report import Report
-from compose.loader.resolve_paths import Base, resolve_paths
+from compose.loader.resolve_paths import resolve_paths
 from compose.loader.scope import Scope, Shared
 from compose.loader.sources import Sources, find, normalize_name
 from compose.loader.tree import Map, Path, Seq, clone, plain
@@ -153,7 +153,7 @@ def parse(scope: Scope, file: str, mark: SourceMark | None = None) -> list[tuple
     prepared = scope.shared.parsed.pop(file, None)
     if prepared is not None:
         return prepared
-    shown = "<stdin>" if file == "-" else file
+    shown = scope.files.shown(file)
     documents: list[tuple[Map, tuple[Path, ...]]] = []
     for document in read(scope.files.read(file, mark), shown):
         if not isinstance(document.root, Map):
@@ -192,7 +192,7 @@ def load_extended(scope: Scope, file: str, base: str, mark: SourceMark | None) -
         project = Map()
         inner = Scope(scope.shared, scope.environment, scope.directory, base, only_merge=True)
         resets = load_documents(inner, file, project, mark)
-        resolve_paths(project, Base(base, scope.shared.options.environ.get("HOME", ""), scope.files))
+        resolve_paths(project, scope.base_at(base))
         known = scope.shared.extended[key] = (project, resets)
     return known
 
@@ -211,7 +211,7 @@ class Loaded(NamedTuple):
 def load_model(options: LoadOptions) -> Loaded:
     """The canonical tree, before it is bound to the model; problems wait in the report."""
     report = Report()
-    files = Files(options.cwd, options.stdin)
+    files = Files(options.cwd, options.stdin, options.remote)
     sources = find(options, files, report)
     shared = Shared(options, files, report)
     # without interpolation variables are not looked at either

@@ -6,13 +6,16 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from compose.loader.remotes import is_remote
 from compose.loader.shortforms import clean_path
 from compose.loader.tree import Map, Node, Seq, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from compose.errors import SourceMark
     from compose.loader.files import Files
+    from compose.loader.remotes import Confinement
 
     Resolver = Callable[["Base", Any], Any]
 
@@ -26,11 +29,18 @@ class Base(NamedTuple):
     directory: str
     home: str
     files: Files
+    confinement: Confinement | None = None
+    """Where files of remote resources may not lead anywhere."""
 
     def join(self, path: str) -> str:
         """The path below the directory, cleaned; absolute ones as they are."""
         path = self.expand(path)
-        return path if os.path.isabs(path) else clean_path(os.path.join(self.directory, path))
+        if os.path.isabs(path):
+            return path
+        located = clean_path(os.path.join(self.directory, path))
+        if self.confinement is not None:
+            self.confinement.check(path, located)
+        return located
 
     def expand(self, path: str) -> str:
         """The path with a leading `~` replaced."""
@@ -41,21 +51,23 @@ class Base(NamedTuple):
 
 def resolve_paths(tree: Map, base: Base) -> None:
     """Resolve every path of a canonical tree, in place."""
-    _walk(tree, base, PATHS.root)
+    _walk(tree, base, PATHS.root, tree.mark)
 
 
-def _walk(value: Any, base: Base, node: Node[Resolver]) -> Any:
+def _walk(value: Any, base: Base, node: Node[Resolver], mark: SourceMark | None) -> Any:
     if node.value is not None:
+        if base.confinement is not None:
+            base.confinement.mark = mark
         return node.value(base, value)
     if isinstance(value, Map):
         for key, item in value.items():
             below = node.step(key)
             if below is not None and item is not None:
-                value[key] = _walk(item, base, below)
+                value[key] = _walk(item, base, below, value.mark_of(key))
     elif isinstance(value, Seq):
         below = node.step("[]")
         if below is not None:
-            value[:] = [_walk(item, base, below) for item in value]
+            value[:] = [_walk(item, base, below, place) for item, place in value.marked()]
     return value
 
 
@@ -64,6 +76,10 @@ def _path(base: Base, value: Any) -> Any:
         value[:] = [_path(base, item) for item in value]
         return value
     return base.join(value) if isinstance(value, str) and value else value
+
+
+def _file(base: Base, value: Any) -> Any:
+    return value if isinstance(value, str) and is_remote(value) else _path(base, value)
 
 
 def _context(base: Base, value: Any) -> Any:
@@ -117,7 +133,7 @@ PATHS: Table[Resolver] = Table(
         "services.*.build.ssh.*": _maybe_unix,
         "services.*.env_file.[].path": _path,
         "services.*.label_file.[]": _path,
-        "services.*.extends.file": _path,
+        "services.*.extends.file": _file,
         "services.*.develop.watch.[].path": _watched,
         "services.*.volumes.[]": _mount,
         "configs.*.file": _maybe_unix,

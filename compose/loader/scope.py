@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from compose.loader.remotes import Confinement, escape, inside, is_remote
 from compose.loader.resolve_paths import Base
 from compose.loader.shortforms import clean_path
 
 if TYPE_CHECKING:
+    from compose.errors import SourceMark
     from compose.loader.environment import Environment
     from compose.loader.files import Files
     from compose.loader.options import LoadOptions
@@ -68,6 +70,19 @@ class Scope:
         """The absolute path of a file named in this scope."""
         return clean_path(os.path.join(self.directory, path))
 
+    def find(self, path: str, mark: SourceMark | None) -> str:
+        """The absolute path of a file named at `mark` by a path or an address; what is remote is fetched.
+
+        Raises SourceNotFound, and ConsistencyError where a remote file names one that did not come with it.
+        """
+        if is_remote(path):
+            return self.files.remote(path, mark).file
+        located = self.locate(path)
+        remote = self.files.remote_of(mark)
+        if remote is not None and not any(inside(located, root) for root in (remote.directory, self.directory)):
+            raise escape(path, remote.directory, mark)
+        return located
+
     def relative(self, path: str) -> str:
         """The directory `path` is or lies in, as seen from this scope's directory."""
         located = self.locate(path)
@@ -77,4 +92,10 @@ class Scope:
 
     def path_base(self) -> Base:
         """What `resolve_paths` needs."""
-        return Base(self.base, self.shared.options.environ.get("HOME", ""), self.files)
+        return self.base_at(self.base)
+
+    def base_at(self, directory: str) -> Base:
+        """The same for paths relative to another directory."""
+        home = self.shared.options.environ.get("HOME", "")
+        confinement = Confinement(self.files, directory, self.report) if self.files.remotes else None
+        return Base(directory, home, self.files, confinement)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from compose.errors import ComposeError, LoadError, Problem, SourceNotFound
 from compose.loader.environment import Environment, read_env_files
+from compose.loader.remotes import is_remote
 from compose.loader.shortforms import clean_path
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def find(options: LoadOptions, files: Files, report: Report) -> Sources:
     environment = Environment(options.environ, report)
     if "PWD" not in environment.values:
         environment.put("PWD", options.cwd, "project")
-    given = tuple(file if file == "-" else _absolute(options.cwd, file) for file in options.files)
+    given = tuple(_located(options.cwd, file) for file in options.files)
     project_directory = _absolute(options.cwd, options.project_directory) if options.project_directory else ""
     env_files = _env_files(options, files, _directory(options, project_directory, given), ())
     read_env_files(environment, env_files, files)
@@ -63,6 +64,11 @@ def find(options: LoadOptions, files: Files, report: Report) -> Sources:
             )
         )
     name, named = _name(options, environment, directory)
+    remotes = {address: files.remote(address).file for address in given if is_remote(address)}
+    given = tuple(remotes.get(file, file) for file in given)
+    if remotes:
+        # whatever else is said, and though the name and `.env` are still those of the caller's place
+        directory = os.path.dirname(next(iter(remotes.values())))
     profiles = options.profiles or tuple(
         profile.strip() for profile in (environment.lookup("COMPOSE_PROFILES") or "").split(",")
     )
@@ -78,11 +84,16 @@ def _absolute(cwd: str, path: str) -> str:
     return clean_path(os.path.join(cwd, path))
 
 
+def _located(cwd: str, file: str) -> str:
+    """A named file as it is opened: a path, `-` or an address."""
+    return file if file == "-" or is_remote(file) else _absolute(cwd, file)
+
+
 def _directory(options: LoadOptions, project_directory: str, files: tuple[str, ...]) -> str:
     if project_directory:
         return project_directory
     first = next((file for file in files if file != "-"), "")
-    return os.path.dirname(first) if first else options.cwd
+    return os.path.dirname(first) if first and not is_remote(first) else options.cwd
 
 
 def _env_files(options: LoadOptions, files: Files, directory: str, before: tuple[str, ...]) -> tuple[str, ...]:
@@ -115,9 +126,11 @@ def _from_variable(options: LoadOptions, environment: Environment) -> tuple[str,
     if value is None:
         return ()
     separator = environment.lookup("COMPOSE_PATH_SEPARATOR") or os.pathsep
-    located = tuple(file if file == "-" else _absolute(options.cwd, file) for file in value.split(separator))
+    # an address holds colons: without a separator of one's own it stands alone
+    named = [value] if is_remote(value) and separator == ":" else value.split(separator)
+    located = tuple(_located(options.cwd, file) for file in named)
     for file in located:
-        if file != "-" and not os.path.exists(file):
+        if file != "-" and not is_remote(file) and not os.path.exists(file):
             raise SourceNotFound(Problem(f"stat {file}: no such file or directory (named by COMPOSE_FILE)"))
     return located
 
@@ -142,9 +155,11 @@ def _name(options: LoadOptions, environment: Environment, directory: str) -> tup
     given = options.project_name or environment.lookup("COMPOSE_PROJECT_NAME") or ""
     if given:
         if not _NAME.match(given):
+            meant = normalize_name(given)
+            hint = f'; did you mean "{meant}"?' if meant else ""
             raise ComposeError(
                 f'invalid project name "{given}": must consist only of lowercase alphanumeric characters, hyphens, and'
-                f' underscores as well as start with a letter or number; did you mean "{normalize_name(given)}"?'
+                f" underscores as well as start with a letter or number{hint}"
             )
         return given, True
     return normalize_name(os.path.basename(directory)), False

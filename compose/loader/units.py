@@ -13,7 +13,10 @@ _NANOSECONDS = {
     "d": 86400 * 10**9, "w": 604800 * 10**9,
 }  # fmt: skip
 _PART = re.compile(r"(\d*)(?:\.(\d*))?([^\d.]*)")
-_SIZE = re.compile(r"(\+?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?) ?(([kmgtp])(i?b)?|b)?$", re.IGNORECASE)
+DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_SIZE = re.compile(
+    rf"(\+?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS})(?:e[-+]?{DIGITS})?) ?(([kmgtp])(i?b)?|b)?$", re.IGNORECASE
+)
 _EXPONENT = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 UNITS = "a number and a unit: ns us ms s m h d w"
 SIZES = "a number and a unit: b k m g t p (or kb, mib, ...)"

@@ -17,7 +17,7 @@ from compose.loader.tree import Map, Path, Seq, find_mark, get, path_text
 from compose.model.formats import Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from jsonschema.protocols import Validator
 
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     Describe = Callable[["_Findings", Error, Path], None]
 
 
+_KINDS = {"array": "a list", "null": "nothing", "integer": "a whole number"}
+_PAIR = re.compile(r"([a-zA-Z_][\w.-]*)[:= ] *(\S.*)")
+_HEALTHCHECK_DURATIONS = ("interval", "timeout", "start_period", "start_interval")
+_DURATIONS = (*_HEALTHCHECK_DURATIONS, "stop_grace_period", "delay", "window", "monitor")
+MAX_SHOWN = 60
+SECTIONS = ("networks", "volumes", "secrets", "configs", "models", "include")
 MAX_SUGGESTIONS = 20
 """Unknown keys of one mapping for which the nearest known one is looked for: that takes half a millisecond each."""
 
@@ -51,7 +57,7 @@ def validator(name: str) -> Validator:
         return isinstance(value, str) and not isinstance(value, Timestamp)
 
     checker = Draft7Validator.TYPE_CHECKER.redefine("string", is_string)
-    kind = extend(Draft7Validator, type_checker=checker)  # type: ignore[no-untyped-call]
+    kind = extend(Draft7Validator, {"uniqueItems": _unique_items}, type_checker=checker)  # type: ignore[no-untyped-call]
     schema = schemas.load(name)
     made: Validator = kind(_prepared(schema, schema.get("definitions", {})))
     return made
@@ -134,7 +140,27 @@ class _Findings:
         if isinstance(value, Timestamp):
             self.fail(f"must be a {wanted}, not a date", path, expected=f'quotes: "{value.written}"')
         else:
-            self.fail(f"must be a {wanted}", path, expected=f"a {wanted}, not {_shown(value)}")
+            kinds = " or ".join(_KINDS.get(name, f"a {name}") for name in names)
+            hint = f" ({advice})" if (advice := self._advice(value, names, path)) else ""
+            self.fail(f"must be a {wanted}", path, expected=f"{kinds}, not {_shown(value)}{hint}")
+
+    def _advice(self, value: Any, wanted: list[str], path: Path) -> str:
+        """How to write it, for mistakes that are often made."""
+        if value is None:
+            owner = get(self.tree, path[:-1])
+            followed = isinstance(owner, Map) and path[-1] != next(reversed(owner))
+            return "what belongs to it must be indented more" if followed and "mapping" in wanted else ""
+        if isinstance(value, Map) and "string" in wanted and isinstance(path[-1], int) and len(value) == 1:
+            key, inner = next(iter(value.items()))
+            return "" if isinstance(inner, dict | list) else f'"{key}={inner}", or the list as a mapping without dashes'
+        if type(value) is int and path[-1] in _DURATIONS and "string" in wanted:
+            return f'with a unit: "{value}s"'
+        if not isinstance(value, str) or len(value) > MAX_SHOWN or "\n" in value:
+            return ""
+        if "mapping" in wanted:
+            pair = _PAIR.match(value)
+            return f"{pair[1]}: {pair[2]}, with a colon and a space" if pair else ""
+        return f"- {value}" if "array" in wanted else ""
 
 
 def _last_first(path: Path) -> tuple[int, tuple[tuple[int, str], ...]]:
@@ -185,6 +211,8 @@ def _unknown_keys(findings: _Findings, error: Error, path: Path) -> None:
         unknown += 1
         suggestion = nearest(key, properties) if properties and unknown <= MAX_SUGGESTIONS else ""
         expected = "a name of letters, digits, dots, underscores and hyphens" if names else ""
+        if len(path) == 2 and path[0] == "services" and path[1] in SECTIONS and suggestion not in error.instance:
+            suggestion, expected = "", f"`{path[1]}:` without indentation: here it is a service of that name"
         # the owner stays whole: only this key is lost, so later phases may still judge the rest
         damaged = set(findings.report.damaged)
         findings.faulty.append((*path, key))
@@ -239,15 +267,60 @@ def _maximum(findings: _Findings, error: Error, path: Path) -> None:
     findings.fail(f"must be less than or equal to {error.validator_value}", path)
 
 
-def _equal_items(findings: _Findings, error: Error, path: Path) -> None:
-    seen: list[Any] = []
-    for index, item in enumerate(error.instance):
-        first = next((at for at, other in enumerate(seen) if other == item and type(other) is type(item)), None)
+def _unique_items(_validator: Validator, unique: bool, items: Any, _schema: Schema) -> Iterable[Error]:
+    """The keyword, for lists whose items are equal as the reference takes it."""
+    from jsonschema import ValidationError
+
+    if unique and isinstance(items, list) and next(_equal_pairs(items), None) is not None:
+        yield ValidationError("items are equal")
+
+
+def _equal_pairs(items: list[Any]) -> Iterator[tuple[int, int]]:
+    """Each item that equals an earlier one, after the first such; only those that read alike are compared."""
+    alike: dict[Any, list[int]] = {}
+    for index, item in enumerate(items):
+        others = alike.setdefault(item if type(item) is str else _reading(item), [])
+        first = next((at for at in others if _equal(items[at], item)), None)
         if first is not None:
-            related = tuple(filter(None, (error.instance.marks[first],)))
-            text = f"items at {first} and {index} are equal"
-            findings.fail(text, path, at=(*path, index), expected="different items", related=related)
-        seen.append(item)
+            yield first, index
+            continue
+        others.append(index)
+        if type(item) is str and (number := _reading(item)) != item:
+            alike.setdefault(number, []).append(index)
+
+
+def _reading(value: Any) -> Any:
+    """What equal values have in common; text that reads as a number is the number."""
+    if isinstance(value, dict):
+        return frozenset((key, _reading(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return tuple(map(_reading, value))
+    if value is None or isinstance(value, bool):
+        return str(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return str(value)
+
+
+def _equal(earlier: Any, later: Any) -> bool:
+    """Equality of the reference's validator, to which a number also equals text before it that reads as the number."""
+    if isinstance(later, dict):
+        if not isinstance(earlier, dict) or earlier.keys() != later.keys():
+            return False
+        return all(_equal(earlier[key], item) for key, item in later.items())
+    if isinstance(later, list):
+        return isinstance(earlier, list) and len(earlier) == len(later) and all(map(_equal, earlier, later))
+    if isinstance(later, int | float) and not isinstance(later, bool) and not isinstance(earlier, bool):
+        return bool(_reading(earlier) == _reading(later))
+    return type(earlier) is type(later) and bool(earlier == later)
+
+
+def _equal_items(findings: _Findings, error: Error, path: Path) -> None:
+    for first, index in _equal_pairs(error.instance):
+        related = tuple(filter(None, (error.instance.marks[first],)))
+        text = f"items at {first} and {index} are equal"
+        findings.fail(text, path, at=(*path, index), expected="different items", related=related)
 
 
 def _other(findings: _Findings, error: Error, path: Path) -> None:

@@ -10,12 +10,21 @@ import re
 from typing import Any, NamedTuple
 
 from compose.errors import Problem, SourceMark, SyntaxProblem
-from compose.loader.scalars import resolve, sprint, tagged
-from compose.loader.tree import Map, Path, Seq, clone
+from compose.loader.scalars import resolve, tagged
+from compose.loader.tags import BadKeys, Covered, Tagged, clone_tagged, strip, tree_mark
+from compose.loader.tree import Map, Path, Seq
 
 MAX_DEPTH = 200
 LIBRARY_TOO_DEEP = "exceeded maximum nesting depth"
 """What libyaml says since 0.2.6 of more than a thousand levels."""
+HINTS = {
+    "cannot start any token": "quotes around text that begins with @ ` % or such",
+    "alphabetic or numeric character": "quotes around text that begins with * or &",
+    "mapping values are not allowed": "one `key: value` a line, as deep as its neighbours; quotes around text that holds `: `",
+    "unexpected end of stream": "a closing quote",
+    "did not find expected key": "keys of one mapping equally deep, and no `-` among them",
+}
+"""What to do about libyaml's commonest complaints."""
 MERGE_TAG = "tag:yaml.org,2002:merge"
 MAX_ALIAS_NODES = 100_000
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -29,13 +38,6 @@ _BOMS = (
 
 _NO_KEY = object()
 """Between the entries of a mapping; null is a key."""
-
-
-class Tagged(NamedTuple):
-    """A value under `!reset` or `!override`."""
-
-    tag: str
-    value: Any
 
 
 class Document(NamedTuple):
@@ -89,6 +91,8 @@ class _Builder:
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.nodes = 0
         self.from_aliases = 0
+        self.tags = 0
+        """How many `!reset` and `!override` there were."""
 
     def documents(self) -> list[Any]:
         from yaml import MarkedYAMLError, YAMLError
@@ -183,10 +187,11 @@ class _Builder:
         tree = frame.tree
         if frame.bad_keys:
             # only the path is missing to say it: kept in the tree until the path is known
-            tree.put("", _BadKeys(frame.bad_keys), frame.bad_keys[0][1])
+            tree.put("", BadKeys(frame.bad_keys), frame.bad_keys[0][1])
         if frame.merges is not None:
             self._merge(tree, *frame.merges)
         if frame.tag in ("!reset", "!override"):
+            self.tags += 1
             return Tagged(frame.tag, tree)
         return tree
 
@@ -198,13 +203,16 @@ class _Builder:
                 raise SyntaxProblem(Problem("yaml: map merge requires map or sequence of maps as the value", mark=mark))
             for key, item in inner.items():
                 if key not in tree:
-                    tree.put(key, clone_tagged(item), inner.marks.get(key))
+                    tree.put(key, item, inner.marks.get(key))
+                elif self.tags:
+                    tree[key] = Covered(tree[key], item)
 
     def _scalar(self, event: Any) -> Any:
         tag = event.tag
         if tag is None or tag == "!":
             return resolve(event.value) if event.implicit[0] and tag is None else event.value
         if tag in ("!reset", "!override"):
+            self.tags += 1
             return Tagged(tag, resolve(event.value) if event.style is None else event.value)
         self._check_tag(event)
         try:
@@ -259,7 +267,10 @@ class _Builder:
         if line[: spot.column + 1].strip(" ").startswith("\t") or "\t" in line[: len(line) - len(line.lstrip())]:
             text = "found character that cannot start any token: tab used for indentation"
             expected = "spaces"
+        expected = expected or next((hint for part, hint in HINTS.items() if part in text), "")
         context = getattr(error, "context_mark", None)
+        if "unexpected end of stream" in text and context is not None:
+            spot = context  # the quote that is never closed
         related: tuple[SourceMark, ...] = ()
         if context is not None and (context.line, context.column) != (spot.line, spot.column):
             related = (SourceMark(self.file, context.line + 1, context.column + 1),)
@@ -304,76 +315,16 @@ class _Zero:
         self.column = mark.column - 1
 
 
-class _BadKeys(list[tuple[Any, SourceMark]]):
-    """Keys of a mapping that are not strings."""
-
-
-def tree_mark(value: Any) -> SourceMark | None:
-    """The mark of a collection, tagged or not."""
-    inner = value.value if isinstance(value, Tagged) else value
-    mark: SourceMark | None = getattr(inner, "mark", None)
-    return mark
-
-
-def clone_tagged(value: Any) -> Any:
-    """A deep copy that keeps tags (an alias carries the tags of its anchor along)."""
-    if isinstance(value, Tagged):
-        return Tagged(value.tag, clone_tagged(value.value))
-    if isinstance(value, Map):
-        copy = Map(((key, clone_tagged(item)) for key, item in value.items()), value.mark)
-        copy.marks = dict(value.marks)
-        return copy
-    if isinstance(value, Seq):
-        items = Seq((clone_tagged(item) for item in value), value.mark)
-        items.marks = list(value.marks)
-        return items
-    return clone(value)
-
-
 def _finish(root: Any) -> Document:
     """Take tags out of the tree and refuse keys that are not strings, now that paths are known."""
     resets: list[Path] = []
     if isinstance(root, Tagged):
         root = root.value if root.tag == "!override" else None
     problems: list[Problem] = []
-    _strip(root, (), resets, problems)
+    strip(root, (), resets, problems)
     if problems:
         raise SyntaxProblem(problems)
     return Document(root, tuple(resets))
-
-
-def _strip(value: Any, path: Path, resets: list[Path], problems: list[Problem]) -> None:
-    if isinstance(value, Map):
-        bad = value.get("")
-        if isinstance(bad, _BadKeys):
-            del value[""]
-            problems.extend(_bad_key(key, mark, path) for key, mark in bad)
-        for key, item in list(value.items()):
-            here = (*path, key)
-            if type(item) is Tagged:
-                resets.append(here)
-                if item.tag == "!reset":
-                    del value[key]
-                    continue
-                value[key] = item = item.value  # noqa: PLW2901
-            if isinstance(item, dict | list):
-                _strip(item, here, resets, problems)
-    elif isinstance(value, Seq):
-        if any(type(item) is Tagged for item in value):
-            kept = [(item, mark) for item, mark in value.marked() if type(item) is not Tagged or item.tag != "!reset"]
-            value[:] = [item.value if type(item) is Tagged else item for item, _ in kept]
-            value.marks = [mark for _, mark in kept]
-        for index, item in enumerate(value):
-            if isinstance(item, dict | list):
-                _strip(item, (*path, index), resets, problems)
-
-
-def _bad_key(key: Any, mark: SourceMark, path: Path) -> Problem:
-    from compose.loader.tree import path_text
-
-    shown = "null" if key is None else sprint(key)
-    where = f"in {path_text(path)}" if path else "at top level"
-    return Problem(f"non-string key {where}: {shown}", mark=mark, expected=f'a string: quote it, "{shown}"')
 
 
 def _mark_at(text: str, offset: int, file: str) -> SourceMark:

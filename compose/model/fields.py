@@ -54,6 +54,16 @@ def unsigned() -> Any:
     return _spec(0, Codec("unsigned"))
 
 
+def unsigned16(*, keep: bool = False, json_name: str = "") -> Any:
+    """An integer that fits 16 bits; 0 means absent."""
+    return _spec(0, Codec("unsigned16", keep=keep, json_name=json_name))
+
+
+def unsigned32() -> Any:
+    """An integer that fits 32 bits; 0 means absent."""
+    return _spec(0, Codec("unsigned32"))
+
+
 def optional_unsigned() -> Any:
     """An integer that is not negative, or None for "not said"; 0 is a value."""
     return _spec(None, Codec("optional_unsigned"))

@@ -21,7 +21,7 @@ class WeightDevice(Record):
     """A device's share of block I/O."""
 
     path: str = fields.text(keep=True, json_name="Path")
-    weight: int = fields.integer(keep=True, json_name="Weight")
+    weight: int = fields.unsigned16(keep=True, json_name="Weight")
     extensions: dict[str, Any] = fields.extensions()
 
 
@@ -36,7 +36,7 @@ class ThrottleDevice(Record):
 class BlkioConfig(Record):
     """Block I/O weights and ceilings."""
 
-    weight: int = fields.integer()
+    weight: int = fields.unsigned16()
     weight_device: tuple[WeightDevice, ...] = fields.nested_list(WeightDevice)
     device_read_bps: tuple[ThrottleDevice, ...] = fields.nested_list(ThrottleDevice)
     device_read_iops: tuple[ThrottleDevice, ...] = fields.nested_list(ThrottleDevice)

@@ -33,8 +33,15 @@ def project_tree(project: Project, *, json: bool) -> dict[str, Any]:
         resources = getattr(project, kind)
         if resources:
             tree[kind] = {name: record_tree(value, json=json) for name, value in sorted(resources.items())}
-    tree.update(project.extensions)
+    tree.update(_nil_lists(project.extensions) if json else project.extensions)
     return tree
+
+
+def _nil_lists(value: Any) -> Any:
+    """Go decodes an empty list of free data to a nil slice, which is null in JSON."""
+    if isinstance(value, dict):
+        return {key: _nil_lists(item) for key, item in value.items()}
+    return [_nil_lists(item) for item in value] or None if isinstance(value, list) else value
 
 
 def record_tree(record: Record, *, json: bool) -> Any:
@@ -55,7 +62,7 @@ def _fields(record: Record, json: bool) -> dict[str, Any]:
                 tree.update(value)
             continue
         written = WRITERS[codec.kind](value, json)
-        if written is _ABSENT or (not written and codec.kind in _EMPTY_IS_ABSENT and not codec.keep):
+        if written is _ABSENT or (not (value and written) and codec.kind in _EMPTY_IS_ABSENT and not codec.keep):
             if not (json and codec.keep_json):
                 continue
             written = None if written is _ABSENT else written
@@ -88,7 +95,7 @@ def _float(value: Any, json: bool) -> Any:
 
 
 def _size(value: Any, _json: bool) -> Any:
-    return str(value) if value else ""
+    return str(value)
 
 
 def _duration(value: Any, _json: bool) -> Any:
@@ -155,6 +162,8 @@ WRITERS: dict[str, Writer] = {
     "number": _same,
     "optional_number": _or_absent,
     "unsigned": _same,
+    "unsigned16": _same,
+    "unsigned32": _same,
     "optional_unsigned": _or_absent,
     "count": _same,
     "float": _float,
@@ -180,8 +189,8 @@ WRITERS: dict[str, Writer] = {
     "silent_mapping": _never,
 }
 _EMPTY_IS_ABSENT = frozenset(
-    ("text", "flag", "number", "unsigned", "octal", "count", "float", "size", "duration", "strings", "healthcheck_test", "mapping",
-     "text_mapping", "environment", "multi_options", "hosts", "ssh", "embedded", "nested_list", "nested_map")
+    ("text", "flag", "number", "unsigned", "unsigned16", "unsigned32", "octal", "count", "float", "size", "duration", "strings",
+     "healthcheck_test", "mapping", "text_mapping", "environment", "multi_options", "hosts", "ssh", "embedded", "nested_list", "nested_map")
 )  # fmt: skip
 
 

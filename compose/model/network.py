@@ -64,7 +64,7 @@ class PortConfig(Record):
     name: str = fields.text()
     mode: str = fields.text()
     host_ip: str = fields.text()
-    target: int = fields.integer()
+    target: int = fields.unsigned32()
     published: str = fields.text()
     protocol: str = fields.text()
     app_protocol: str = fields.text()

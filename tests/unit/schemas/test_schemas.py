@@ -53,7 +53,7 @@ def test_the_loader_checks_with_what_the_schema_says_without_references_and_desc
         ("services: {a: {image: 5}}", "f:1:16: services.a.image must be a string; expected a string, not the number 5"),
         (
             "services: {a: {ports: {b: 1}}}",
-            "f:1:16: services.a.ports must be a array; expected a array, not a mapping",
+            "f:1:16: services.a.ports must be a array; expected a list, not a mapping",
         ),
         (
             "services: {a: {depends_on: {b: {condition: nope}}}}",
