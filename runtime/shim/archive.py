@@ -15,7 +15,7 @@ from runtime.linux import constants as c
 from runtime.shim import extract, fileaccess, streams
 from runtime.shim.loop import READ
 from runtime.shim.pipeinput import PipeInput
-from runtime.wire import frames
+from runtime.wire import frames, seqpacket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,10 +51,13 @@ class ArchiveSession:
         self._client: Connection | None = client
         self._done = done
         self._outcome = bytearray()
-        stdin, ours = os.pipe()
-        self._output, stdout = os.pipe()
-        self._data, sink = os.pipe()
-        self._pid = os.fork()
+        pipes = streams.several_pipes(3)
+        (stdin, ours), (self._output, stdout), (self._data, sink) = pipes
+        try:
+            self._pid = os.fork()
+        except OSError:
+            seqpacket.close_all([fd for pipe in pipes for fd in pipe])
+            raise
         if self._pid == 0:
             _work(kernel, request, (stdin, sink, stdout), enter, keep)
         for fd in (stdin, stdout, sink):

@@ -10,13 +10,21 @@ from runtime.shim.connection import Connection
 from runtime.wire import frames
 
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from collections.abc import Callable
 
     from runtime.shim.loop import Loop
 
 START_SECONDS = 10.0
 """A connection that has not said START by then is closed."""
+
+LINGER_SECONDS = 60.0
+"""How long a client may take nothing before it is left with what it was still owed."""
+
+PARTING_SECONDS = 2.0
+"""How long one may take to close its side after the end of its stream."""
+
+_LOOK_SECONDS = 0.05
 
 
 class AttachServer:
@@ -38,7 +46,7 @@ class AttachServer:
         self._waiting: set[Connection] = set()
         self._clients: list[Connection] = []
 
-    def serve(self, sock: socket.socket) -> None:
+    def serve(self, sock: _socket.socket) -> None:
         """Take a client's stream over."""
         client = Connection(self._loop, sock)
         self._clients = [known for known in self._clients if not known.closed]
@@ -48,15 +56,20 @@ class AttachServer:
         client.on_close = lambda: self._waiting.discard(client)
         self._loop.later(START_SECONDS, lambda: self._expire(client))
 
-    @property
-    def backlog(self) -> int:
-        """Bytes that clients have not taken yet."""
-        return sum(client.size for client in self._clients)
+    def drain(self, done: Callable[[], None]) -> None:
+        """Call `done` when the clients have all of their output, or take no more of it."""
+        self._drain(done, 0, LINGER_SECONDS)
 
-    @property
-    def parting(self) -> bool:
-        """Whether a client has been sent the end of its stream and has not closed its side yet."""
-        return any(not client.closed for client in self._clients)
+    def _drain(self, done: Callable[[], None], before: int, left: float) -> None:
+        """`before`: bytes that were waiting at the last look, `left`: seconds without progress that remain."""
+        if left <= 0 or all(client.closed for client in self._clients):
+            done()
+            return
+        backlog = sum(client.size for client in self._clients)
+        left = left - _LOOK_SECONDS if backlog == before else LINGER_SECONDS
+        if not backlog:
+            left = min(left, PARTING_SECONDS)
+        self._loop.later(_LOOK_SECONDS, lambda: self._drain(done, backlog, left))
 
     def _expire(self, client: Connection) -> None:
         if client in self._waiting:
@@ -76,7 +89,7 @@ class AttachServer:
         except EngineError as error:
             client.finish(frames.ERROR, error.to_wire())
         except OSError as error:
-            client.finish(frames.ERROR, SystemFailure(f"exec: {(error.strerror or str(error)).lower()}").to_wire())
+            client.finish(frames.ERROR, SystemFailure(f"stream: {(error.strerror or str(error)).lower()}").to_wire())
         except (KeyError, TypeError, ValueError) as error:
             client.finish(frames.ERROR, InvalidParameter(f"attach request: malformed, {error!r}").to_wire())
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import InvalidParameter
 from runtime.linux import procfs
 from runtime.oci import create
-from runtime.shim import errand, exitrecord, rendezvous, streams
+from runtime.shim import errand, exitrecord, orphans, rendezvous, streams
 from runtime.shim.logfile import LogFile
 from runtime.wire import seqpacket
 
@@ -79,6 +79,8 @@ def build(
             built.ends[_ENDS[name]] = fd
         else:
             setattr(built, name, fd)
+    if request.get("tty"):
+        built.ends[0] = built.ends[1]
     if "error" in message:
         errand.reap_all()
         built.failure = errand.start_error(message)
@@ -118,10 +120,13 @@ def _build(
         fds["socket"], mark = rendezvous.bind(request["socket"])
         made = make(kernel, layout, request, held)
         start_time = procfs.start_time(made.pid)
+        orphans.note(request["bundle"], made.pid, start_time)
         _announce(control, made, start_time)
     except Exception as error:  # whatever it was, the shim lives on to tell the engine
         return {"fds": list(fds), "mark": mark, **errand.failure(error)}, list(fds.values())
     ends = {"stdin": made.ends.stdin, "stdout": made.ends.stdout, "stderr": made.ends.stderr}
+    if request.get("tty"):
+        del ends["stdin"]  # one open file: sent twice, it would be two descriptors
     fds |= {"pidfd": made.pidfd, "sync": made.sync} | {name: fd for name, fd in ends.items() if fd is not None}
     return {"pid": made.pid, "start_time": start_time, "fds": list(fds), "mark": mark}, list(fds.values())
 

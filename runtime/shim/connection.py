@@ -14,7 +14,7 @@ from runtime.shim.loop import READ, WRITE
 from runtime.wire import frames
 
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from collections.abc import Callable
 
     from runtime.shim.loop import Loop
@@ -45,10 +45,10 @@ class Connection:
         "size",
     )
 
-    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+    def __init__(self, loop: Loop, sock: _socket.socket) -> None:
         sock.setblocking(False)
         self._loop = loop
-        self._sock: socket.socket | None = sock
+        self._sock: _socket.socket | None = sock
         self._decoder = frames.Decoder()
         self._backlog: deque[memoryview] = deque()
         self._paused = False

@@ -9,6 +9,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from runtime.errors import EngineError
 from runtime.shim import clock, streams
 from runtime.shim.jsonlines import Formatter
 from runtime.shim.logfile import LogFile
@@ -88,7 +89,7 @@ class ContainerIO:
             handlers[frames.STDIN] = lambda payload: self._stdin(client, payload)
             handlers[frames.EOF] = self._stdin_eof
         handlers[frames.DETACH] = lambda _: self._detach(client)
-        client.on_frame = lambda kind, payload: handlers.get(kind, _ignore)(payload)
+        client.on_frame = lambda kind, payload: self._frame(client, handlers.get(kind, _ignore), payload)
 
     def expect_end(self) -> None:
         """The container is gone: call on_eof as soon as the streams are empty."""
@@ -212,6 +213,12 @@ class ContainerIO:
             call()
 
     # clients
+
+    def _frame(self, client: Connection, handler: Callable[[bytes], None], payload: bytes) -> None:
+        try:
+            handler(payload)
+        except (ValueError, OSError, EngineError):
+            client.close()
 
     def _gone(self, client: Connection, *, had_stdin: bool) -> None:
         if client in self._clients:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _socket
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 from runtime.shim.loop import READ, complain
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runtime.shim.loop import Loop
+
+ACCEPT_AGAIN_SECONDS = 0.2
+"""After an accept that failed."""
 
 
 class Control:
@@ -77,9 +79,16 @@ class Control:
         self._peer, self._listener = None, -1
 
     def _accept(self, events: int) -> None:
-        server = socket.socket(fileno=self._listener)
+        server = _socket.socket(fileno=self._listener)
         try:
-            stranger = _socket.socket(fileno=server.accept()[0].detach())
+            # What the module's accept() calls.
+            stranger = _socket.socket(fileno=server._accept()[0])  # type: ignore[attr-defined]  # noqa: SLF001
+        except OSError as error:
+            # Out of descriptors: the connection still waits, and would wake the loop over and over.
+            complain(f"control: {error}")
+            self._loop.unwatch(self._listener)
+            self._loop.later(ACCEPT_AGAIN_SECONDS, lambda: self.listen(self._listener))
+            return
         finally:
             server.detach()
         stranger.setblocking(False)
@@ -93,12 +102,15 @@ class Control:
         except (EOFError, OSError, ValueError):
             stranger.close()
             return
-        if message.get("type") != "client" or len(fds) != 1:
+        if message.get("type") != "client":
             self._adopt(stranger.detach())
             self._on_message(message, fds)
             return
         stranger.close()
-        self._on_client(fds[0])
+        if len(fds) == 1:
+            self._on_client(fds[0])
+        else:
+            seqpacket.close_all(fds)
 
     def _adopt(self, fd: int) -> None:
         old, self._peer = self._peer, _socket.socket(fileno=fd)

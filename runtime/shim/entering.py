@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.oci import execin, plan
 from runtime.shim import builder, errand
@@ -11,6 +11,22 @@ if TYPE_CHECKING:
     from runtime.cgroups.layout import Layout
     from runtime.linux.syscalls import Kernel
     from runtime.shim import streams
+
+
+class Enter(Protocol):
+    """What `enter` is, or a rehearsal's stand-in."""
+
+    def __call__(
+        self,
+        kernel: Kernel,
+        layout: Layout,
+        request: dict[str, Any],
+        *,
+        init: int,
+        own_pidns: int,
+        process: dict[str, Any],
+        ends: streams.Ends,
+    ) -> tuple[int, int, int]: ...
 
 
 def enter(

@@ -36,7 +36,7 @@ def run(work: Callable[[], Outcome]) -> Outcome:
     theirs.close()
     try:
         return seqpacket.recv(ours)
-    except (EOFError, OSError):
+    except (EOFError, OSError, ValueError):  # the last: descriptors that there was no room for
         return {"fds": [], "error": SystemFailure("shim: its child ended without a word").to_wire()}, []
     finally:
         ours.close()

@@ -29,23 +29,20 @@ if TYPE_CHECKING:
 READ_SIZE = 64 * 1024
 _DRAIN_READS = 64
 _TERMINAL_GRACE = 0.05
-"""Seconds: what a process wrote to its terminal reaches the master a moment after its end."""
+"""Seconds: what is written to a terminal reaches the master a moment later, which only its end makes sure of."""
 
 
 class ExecSession:
-    """One exec; `report(message)` tells the engine, `done(self)` is called when nothing is left."""
+    """One exec: the client is told that it began, what it wrote and how it ended."""
 
     __slots__ = (
         "_child",
         "_client",
-        "_done",
         "_early",
         "_ends",
-        "_id",
         "_input",
         "_loop",
         "_outputs",
-        "_report",
         "_status",
         "_terminal",
     )
@@ -58,15 +55,10 @@ class ExecSession:
         client: Connection,
         request: dict[str, Any],
         enter: Callable[[dict[str, Any], streams.Ends], tuple[int, int, int]],
-        report: Callable[[dict[str, Any]], None],
-        done: Callable[[ExecSession], None],
     ) -> None:
         """Raises EngineError, OSError when the process cannot be forked."""
         self._loop = loop
         self._client: Connection | None = client
-        self._id = request.get("id")
-        self._report = report
-        self._done = done
         self._status: int | None = None
         self._outputs: dict[int, int] = {}
         self._input: PipeInput | None = None
@@ -94,11 +86,11 @@ class ExecSession:
 
     def _began(self, failure: StartError | None, *, detached: bool) -> None:
         early, self._early = self._early or [], None
+        gone = self._client is None
         if failure is not None:
             self._ends.close_all()
             self._refuse(failure)
             return
-        self._report({"type": "exec_started", "id": self._id, "pid": self._child.pid})
         if self._client is not None:
             self._client.send_json(frames.STARTED, {"Pid": self._child.pid})
         if detached:
@@ -106,8 +98,9 @@ class ExecSession:
         self._take_ends()
         for kind, payload in early:
             self._frame(kind, payload)
-        if self._terminal and self._client is None:
-            self._close_outputs()
+        if gone:
+            # It left before there was anything to hang up.
+            self._client_gone()
 
     def _take_ends(self) -> None:
         ends = self._ends
@@ -175,8 +168,10 @@ class ExecSession:
         if self._terminal:
             # Closing the master hangs up the session, as a terminal window does.
             self._close_outputs()
-        if self._input is not None:
-            self._input.end() if not self._terminal else self._input.close()
+            if self._input is not None:
+                self._input.close()
+            return
+        self._eof(b"")
         self._watch_outputs()
 
     def _watch_outputs(self) -> None:
@@ -210,26 +205,29 @@ class ExecSession:
 
     def _ended(self, status: int) -> None:
         self._status = status
+        self._drain()
+        # A terminal that nobody has open any more has ended with all that was written to it.
         if self._terminal and self._outputs:
             self._loop.later(_TERMINAL_GRACE, self._finish)
         else:
             self._finish()
 
-    def _finish(self) -> None:
+    def _drain(self) -> None:
         # What the process wrote is in the pipes; one it left behind may write on, which is not waited for.
         for fd in list(self._outputs):
             for _ in range(_DRAIN_READS):
                 if not self._read(fd):
                     break
+
+    def _finish(self) -> None:
+        self._drain()
         self._close_outputs()
         if self._input is not None:
             self._input.close()
         code = exitrecord.exit_code(self._status or 0)
-        self._report({"type": "exec_exited", "id": self._id, "exit_code": code})
         if self._client is not None:
             self._client.finish(frames.EXIT, {"ExitCode": code})
             self._client = None
-        self._done(self)
 
     def _close_outputs(self) -> None:
         for fd in self._outputs:

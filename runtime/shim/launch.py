@@ -29,8 +29,9 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 # -I and -S: no environment, no site-packages, no current directory. The package's own place comes last, behind the
 # standard library, so that nothing beside it can shadow a module.
 _FLAGS = ("-I", "-S", "-X", "utf8")
-# OpenSSL is kept out: 4 MB for the digest of one small text.
-_PROGRAM = "import sys; sys.modules['_hashlib'] = None; sys.path.append(sys.argv[1]); from runtime.shim.zygote import main; main(int(sys.argv[2]))"
+# OpenSSL is kept out: 4 MB for the digest of one small text. What a shim runs comes first: it lies close together then,
+# in fewer pages that become a shim's own.
+_PROGRAM = "import sys; sys.modules['_hashlib'] = None; sys.path.append(sys.argv[1]); import runtime.shim.shim; from runtime.shim.zygote import main; main(int(sys.argv[2]))"
 _SOCKET_FD = 3
 # Blocks of log text are large and short-lived: give them back instead of keeping them on each shim's heap.
 _ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}

@@ -56,7 +56,8 @@ class LogFile:
         except OSError as error:
             self._report(error)
             try:
-                os.ftruncate(self._fd, self._size)
+                # Not to the size that is counted for rotation: after one that failed, older records lie below.
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - done)
             except OSError:
                 pass
             return

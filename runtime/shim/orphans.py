@@ -1,6 +1,8 @@
 """What becomes of a container whose shim was killed: it is ended, and its end recorded.
 
-The zygote is the reaper of its descendants, so the orphan's pid 1 becomes its child. Nobody reads its stdio any more.
+The zygote is the reaper of its descendants, so the orphan's first process becomes its child, among others of this
+container and of those whose shims were killed with it; a link in the bundle says which one it is. Nobody reads its
+stdio any more.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ import os
 import signal
 from typing import TYPE_CHECKING, TypedDict
 
-from runtime.errors import SyscallError
+from runtime.errors import NotFound, SyscallError
+from runtime.linux import procfs
 from runtime.shim import clock, exitrecord
 from runtime.shim.loop import complain
 
@@ -17,26 +20,36 @@ if TYPE_CHECKING:
     from runtime.cgroups.layout import Layout
 
 
+INIT = "init"
+"""The link in the bundle: pid and start time of the container's first process are its target, which takes no page."""
+
+
 class Lost(TypedDict):
     """What the zygote remembers of a shim."""
 
     id: str
+    bundle: str
     cgroup: str
     exit_record: str
 
 
-def kill(layout: Layout, lost: Lost, shims: set[int]) -> list[int]:
-    """Kill the container; returns those of its processes that are the caller's children and will be reaped by it."""
-    manager = layout.manager(lost["cgroup"])
-    members = set(manager.pids())
-    inits = [pid for pid in _children() if pid not in shims and _first_in_namespace(pid)]
-    if layout.version:
-        inits = [pid for pid in inits if pid in members]
-    for pid in inits:
-        os.kill(pid, signal.SIGKILL)
-    manager.kill_all()
+def note(bundle: str, pid: int, start_time: int) -> None:
+    """Leave word of the container's first process, for whoever outlives its shim. Raises OSError."""
+    try:
+        os.unlink(f"{bundle}/{INIT}")
+    except FileNotFoundError:
+        pass
+    os.symlink(f"{pid} {start_time}", f"{bundle}/{INIT}")
+
+
+def kill(layout: Layout, lost: Lost) -> int | None:
+    """Kill the container; returns its first process if that is the caller's child, which will be reaped by it."""
+    init = _init(lost["bundle"])
+    if init is not None:
+        os.kill(init, signal.SIGKILL)
+    layout.manager(lost["cgroup"]).kill_all()
     complain(f"container {lost['id']}: its shim was killed, and the container with it")
-    return inits
+    return init
 
 
 def record(layout: Layout, lost: Lost, status: int) -> None:
@@ -59,13 +72,11 @@ def _children() -> list[int]:
         return []
 
 
-def _first_in_namespace(pid: int) -> bool:
-    """Whether the process is pid 1 of a pid namespace below ours."""
+def _init(bundle: str) -> int | None:
+    """The process that the bundle's link names; one that its shim has reaped is none, whoever has its number now."""
     try:
-        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.startswith("NSpid:"):
-                    return len(line.split()) > 2 and line.split()[-1] == "1"
-    except OSError:
-        pass
-    return False
+        pid, start_time = map(int, os.readlink(f"{bundle}/{INIT}").split())
+        known = procfs.start_time(pid) == start_time
+    except (OSError, ValueError, NotFound):  # the shim was killed before there was one
+        return None
+    return pid if known and pid in _children() else None

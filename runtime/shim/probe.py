@@ -56,7 +56,7 @@ class Probe:
         request: dict[str, Any],
         enter: Callable[[dict[str, Any], streams.Ends], tuple[int, int, int]],
         candidates: Callable[[], list[int]],
-        done: Callable[[Probe, dict[str, Any]], None],
+        done: Callable[[dict[str, Any]], None],
     ) -> None:
         """Raises EngineError, OSError when the process cannot be forked."""
         self._loop = loop
@@ -69,6 +69,8 @@ class Probe:
         self._timed_out = False
         self._failed = 0
         self._start = clock.now()
+        # Before the fork: what a malformed request raises must leave nothing behind.
+        timeout = float(request["timeout"])
         ends = streams.pipes(stdin=False, merge=True)
         self._fd = ends.stdout
         try:
@@ -78,7 +80,7 @@ class Probe:
             raise
         ends.close_child()
         self._child = Child(loop, kernel, entered, self._began, self._ended)
-        self._timer = loop.later(float(request["timeout"]), self._expire)
+        self._timer = loop.later(timeout, self._expire)
         if self._fd is not None:
             loop.watch(self._fd, READ, self._read)
 
@@ -135,7 +137,7 @@ class Probe:
             "start": self._start,
             "end": clock.now(),
         }
-        self._done(self, result)
+        self._done(result)
 
     def _close(self) -> None:
         fd, self._fd = self._fd, None

@@ -41,6 +41,15 @@ class HostNamespaces(TypedDict):
     mnt: int
 
 
+class Surroundings(TypedDict):
+    """What is the same for all shims of a zygote."""
+
+    engine: EngineCommand
+    namespaces: HostNamespaces
+    zygote: int
+    """The pid of the one that serves the engine; a retired one stays the parent of its shims."""
+
+
 class Respawn:
     """Watches over the engine's absence: lost() starts the attempts, found() ends them."""
 

@@ -13,6 +13,7 @@ import struct
 import termios
 
 from runtime.errors import SystemFailure
+from runtime.wire import seqpacket
 
 PIPE_SIZE = 256 * 1024
 """Bytes; a writer of a million lines waits less often. Pages are used only when written."""
@@ -81,13 +82,27 @@ class Ends:
 
 def pipes(*, stdin: bool, merge: bool = False) -> Ends:
     """Pipes for stdout and stderr (`merge`: one for both) and, if wanted, for stdin. Raises OSError."""
-    stdin_child, stdin_ours = _pipe() if stdin else (None, None)
-    stdout_ours, stdout_child = _pipe()
-    stderr_ours, stderr_child = (None, stdout_child) if merge else _pipe()
+    made = several_pipes(stdin + 2 - merge)
+    stdin_child, stdin_ours = made.pop(0) if stdin else (None, None)
+    stdout_ours, stdout_child = made.pop(0)
+    stderr_ours, stderr_child = (None, stdout_child) if merge else made.pop(0)
     for fd in (stdout_ours, stderr_ours):
         if fd is not None:
             os.set_blocking(fd, False)
     return Ends((stdin_child, stdout_child, stderr_child), stdin=stdin_ours, stdout=stdout_ours, stderr=stderr_ours)
+
+
+def several_pipes(count: int) -> list[tuple[int, int]]:
+    """(read, write) of each, close-on-exec; all or none. Raises OSError."""
+    made: list[tuple[int, int]] = []
+    try:
+        while len(made) < count:
+            made.append(os.pipe2(os.O_CLOEXEC))
+    except OSError:
+        # One exec too many must not take the descriptors of the next ones for good.
+        seqpacket.close_all([fd for pipe in made for fd in pipe])
+        raise
+    return made
 
 
 def terminal() -> Ends:
@@ -117,7 +132,3 @@ def resize(master: int, payload: bytes) -> None:
     except (KeyError, TypeError) as error:
         raise ValueError(f"resize {payload[:80]!r}") from error
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def _pipe() -> tuple[int, int]:
-    return os.pipe2(os.O_CLOEXEC)

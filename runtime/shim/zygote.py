@@ -20,18 +20,18 @@ from runtime.errors import EngineError, InvalidParameter, SystemFailure
 from runtime.images import hostlayer
 from runtime.linux.syscalls import KERNEL
 from runtime.network import sandbox
-from runtime.shim import atrest, orphans, shim, standing
+from runtime.shim import atrest, orphans, rehearsal, shim, standing
 from runtime.shim.fdstore import FdStore
 from runtime.shim.loop import READ, Loop, complain
-from runtime.shim.rehearsal import rehearse
 from runtime.shim.respawn import Respawn
 from runtime.version import PROTOCOL, VERSION
 from runtime.wire import seqpacket, unixsocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from runtime.linux.syscalls import Kernel
+    from runtime.shim.respawn import Surroundings
 
 RESPAWN_SECONDS = 0.05
 """The zygote is first to notice a dead engine; shims wait longer and stand back while their zygote lives."""
@@ -57,7 +57,7 @@ class Zygote:
         "_orphans",
         "_patience",
         "_peers",
-        "_rehearsed",
+        "_rehearsal",
         "_respawn",
         "_retired",
         "_server",
@@ -73,7 +73,7 @@ class Zygote:
         self._config = config
         self._namespaces = standing.leave_host(kernel)
         self._bundles = standing.mount_bundles(kernel, f"{config['run']}/bundles")
-        self._surroundings: shim.Surroundings = {
+        self._surroundings: Surroundings = {
             "engine": config["engine"],
             "namespaces": self._namespaces,
             "zygote": os.getpid(),
@@ -91,7 +91,8 @@ class Zygote:
         self._bye = False
         self._retired = False
         self._patience = RESPAWN_SECONDS
-        self._rehearsed = False
+        directory = f"{config['run']}/bundles/rehearsal"
+        self._rehearsal: Iterator[None] | None = rehearsal.rounds(kernel, self._layout, directory, self._surroundings)
         self._server = unixsocket.listen(config["socket"], socket.SOCK_SEQPACKET)
         self._loop.watch(self._server.fileno(), READ, self._accept)
         self._wakeup = _watch_children(self._loop, self._reap)
@@ -173,19 +174,27 @@ class Zygote:
     # requests
 
     def _hello(self, message: dict[str, Any], fds: list[int]) -> Answer:
-        if not self._rehearsed:
-            # After the answer: the engine goes on with its own start meanwhile.
-            self._rehearsed = True
-            self._loop.later(0, self._rehearse)
+        # After the answer: the engine goes on with its own start meanwhile.
+        self._loop.later(0, self._rehearse)
         self._bye = self._retired
         self._patience = RESPAWN_SECONDS
         self._respawn.found()
         return {"version": VERSION, "protocol": PROTOCOL, "pid": os.getpid()}, []
 
     def _rehearse(self) -> None:
-        """Warm what shims run, while it is still shared."""
-        rehearse(self._kernel, self._layout, f"{self._config['run']}/bundles/rehearsal", self._surroundings)
-        _settle()
+        """Warm what shims run, while it is still shared: a round between one request and the next."""
+        for _ in self._rehearsal or ():
+            self._loop.later(0, self._rehearse)
+            return
+        self._rehearse_rest()
+
+    def _rehearse_rest(self) -> None:
+        """All rounds that are left: none may come after the first shim's fork."""
+        if self._rehearsal is not None:
+            for _ in self._rehearsal:
+                pass
+            self._rehearsal = None
+            _settle()
 
     def _share_bundles(self, message: dict[str, Any], fds: list[int]) -> Answer:
         """The engine writes there by descriptor: in its own mount namespace there is no such mount."""
@@ -216,6 +225,12 @@ class Zygote:
             self._store.store(key, [os.dup(fd)])
         return {"udp_port": made.udp_port, "tcp_port": made.tcp_port}, out
 
+    def _clear(self, message: dict[str, Any], fds: list[int]) -> Answer:
+        """Destroy the orphaned sockets in the sandbox whose namespace is given: how many are left."""
+        if len(fds) != 1:
+            raise InvalidParameter(f"clear: {len(fds)} descriptors, expected 1")
+        return {"left": sandbox.clear(self._kernel, fds[0])}, []
+
     def _host(self, message: dict[str, Any], fds: list[int]) -> Answer:
         if self._host_layer is None:
             self._host_layer = hostlayer.mount(self._kernel, f"{self._config['run']}/host")
@@ -225,11 +240,13 @@ class Zygote:
         hold = list(message.get("hold") or ())
         if len(fds) != 1 + len(hold):
             raise InvalidParameter(f"start: {len(fds)} descriptors, expected {1 + len(hold)}")
+        self._rehearse_rest()
         pid = os.fork()
         if pid == 0:
             self._become_shim(message, fds, hold)
         self._shims[pid] = {
             "id": message["id"],
+            "bundle": message["bundle"],
             "cgroup": message["cgroup"],
             "exit_record": message["exit_record"],
         }
@@ -303,7 +320,8 @@ class Zygote:
                 break
             lost = self._shims.pop(pid, None)
             if lost is not None and status != 0:
-                for init in orphans.kill(self._layout, lost, set(self._shims)):
+                init = orphans.kill(self._layout, lost)
+                if init is not None:
                     self._orphans[init] = lost
             elif pid in self._orphans:
                 orphans.record(self._layout, self._orphans.pop(pid), status)
@@ -318,6 +336,7 @@ _REQUESTS: dict[str, Callable[[Zygote, dict[str, Any], list[int]], Answer]] = {
     "drop": Zygote._drop,  # noqa: SLF001
     "keys": Zygote._keys,  # noqa: SLF001
     "sandbox": Zygote._sandbox,  # noqa: SLF001
+    "clear": Zygote._clear,  # noqa: SLF001
     "host_layer": Zygote._host,  # noqa: SLF001
     "start": Zygote._start,  # noqa: SLF001
     "archive": Zygote._archive,  # noqa: SLF001

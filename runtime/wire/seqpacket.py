@@ -31,6 +31,10 @@ _decode = json.JSONDecoder().raw_decode
 _IN_MEMFD = b"@"
 _FD_SIZE = array.array("i").itemsize
 _ANCILLARY = socket.CMSG_SPACE((MAX_FDS + 1) * _FD_SIZE)
+# Plain numbers: an operation on the enumeration's members costs a waiting shim pages, and everybody time.
+_CLOEXEC = int(socket.MSG_CMSG_CLOEXEC)
+_TRUNCATED = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
+_NOSIGNAL = int(socket.MSG_NOSIGNAL)
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
@@ -65,7 +69,7 @@ def recv(sock: Socket) -> tuple[dict[str, Any], list[int]]:
     non-blocking and nothing is there).
     """
     try:
-        payload, ancillary, flags, _ = sock.recvmsg(INLINE_LIMIT, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+        payload, ancillary, flags, _ = sock.recvmsg(INLINE_LIMIT, _ANCILLARY, _CLOEXEC)
     except ConnectionResetError:
         raise EOFError from None
     fds = _descriptors(ancillary)
@@ -88,7 +92,7 @@ def close_all(fds: Sequence[int]) -> None:
 
 
 def _parse(payload: bytes, flags: int, fds: list[int]) -> dict[str, Any]:
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    if flags & _TRUNCATED:
         raise ValueError("seqpacket message was truncated")
     text = (_take_memfd(fds) if payload == _IN_MEMFD else payload).decode()
     message, end = _decode(text)
@@ -99,7 +103,7 @@ def _parse(payload: bytes, flags: int, fds: list[int]) -> dict[str, Any]:
 
 def _sendmsg(sock: Socket, payload: bytes, fds: Sequence[int]) -> None:
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-    sock.sendmsg([payload], ancillary, socket.MSG_NOSIGNAL)
+    sock.sendmsg([payload], ancillary, _NOSIGNAL)
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:

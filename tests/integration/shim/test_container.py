@@ -182,6 +182,25 @@ def test_a_terminal_has_the_clients_size_and_echoes(rig):
     assert "".join(record["log"] for record in container.log()) == out.decode()
 
 
+def test_a_shim_holds_a_terminal_by_two_descriptors_one_for_each_direction(rig):
+    container = rig.run("sleep", "300", options={"tty": True, "stdin": True})
+    fds = f"/proc/{container.shim_pid}/fd"
+    held = [os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds)]
+    assert sum("ptmx" in where for where in held) == 2
+
+
+def test_a_malformed_frame_ends_its_client_and_nothing_else(rig):
+    container = rig.run("sh", "-c", "read line; echo $line", options={"stdin": True})
+    bad = container.stream(attach=True)
+    bad.expect(frames.STARTED)
+    bad.send(frames.SIGNAL, b"NOSUCH")
+    assert bad.next() is None
+    good = container.stream(attach=True, stdin=True)
+    good.expect(frames.STARTED)
+    good.send(frames.STDIN, b"well\n")
+    assert good.finish() == (b"well\n", b"", {"ExitCode": 0})
+
+
 def test_kill_sends_any_signal_and_a_signal_frame_too(rig):
     container = rig.start(
         "sh", "-c", "trap 'echo usr1' USR1; trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done"
@@ -200,16 +219,14 @@ def test_kill_sends_any_signal_and_a_signal_frame_too(rig):
 
 def test_a_paused_container_stands_still_and_can_be_killed(rig):
     container = rig.run("sh", "-c", "while :; do :; done")
-    container.send("pause")
-    container.expect("paused")
+    cgroup = layout.detect().manager(f"pycompose/{rig.id}/{container.name}")
+    cgroup.freeze()
     before = Path(f"/proc/{container.init_pid}/stat").read_text().split()[13:15]
     time.sleep(0.03)
     assert Path(f"/proc/{container.init_pid}/stat").read_text().split()[13:15] == before
-    container.send("unpause")
-    container.expect("unpaused")
+    cgroup.thaw()
     wait_until(lambda: Path(f"/proc/{container.init_pid}/stat").read_text().split()[13:15] != before)
-    container.send("pause")
-    container.expect("paused")
+    cgroup.freeze()
     container.send("kill", signal=signal.SIGKILL, all=True)
     assert container.expect("exited")["signal"] == signal.SIGKILL
 

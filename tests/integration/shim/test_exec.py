@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,14 +21,16 @@ def container(rig):
     return rig.run("sleep", "300")
 
 
+def said(container, line):
+    """Whether a process wrote it to the stdout of the container's first process."""
+    return any(record["log"] == f"{line}\n" for record in container.log())
+
+
 def test_output_error_output_and_exit_code_come_back(container):
     session = container.exec("sh", "-c", "echo out; echo err >&2; exit 9")
     pid = json.loads(session.expect(frames.STARTED))["Pid"]
     assert session.finish() == (b"out\n", b"err\n", {"ExitCode": 9})
     assert not alive(pid)
-    started = container.expect("exec_started")
-    assert started["pid"] == pid
-    assert container.expect("exec_exited") == {"type": "exec_exited", "id": started["id"], "exit_code": 9}
 
 
 def test_it_is_in_the_container(container):
@@ -77,11 +80,32 @@ def test_a_client_that_vanishes_hangs_up_its_terminal(container):
 
 
 def test_a_client_that_vanishes_ends_the_stdin_and_leaves_the_process_writing(container):
-    session = container.exec("sh", "-c", "cat; for i in 1 2 3; do echo $i || exit 1; done; exit 5", stdin=True)
+    session = container.exec(
+        "sh", "-c", "cat; for i in 1 2 3; do echo $i || exit 1; done; echo all >/proc/1/fd/1", stdin=True
+    )
     session.expect(frames.STARTED)
-    container.expect("exec_started")
     session.close()
-    assert container.expect("exec_exited")["exit_code"] == 5
+    wait_until(lambda: said(container, "all"))
+
+
+def test_a_client_that_leaves_before_the_process_began_ends_its_stdin_all_the_same(container):
+    container.exec("sh", "-c", "cat; echo ended >/proc/1/fd/1", stdin=True).close()
+    wait_until(lambda: said(container, "ended"))
+
+
+def test_what_a_process_wrote_last_to_its_terminal_arrives(container):
+    for _ in range(5):
+        out, _, last = container.exec("sh", "-c", "seq 20000", tty=True).finish()
+        assert (out[-7:], last) == (b"20000\r\n", {"ExitCode": 0})
+
+
+def test_a_malformed_probe_leaves_no_process_behind(container):
+    children = Path(f"/proc/{container.shim_pid}/task/{container.shim_pid}/children")
+    before = len(os.listdir(f"/proc/{container.shim_pid}/fd"))
+    container.send("probe", id="p", process=process("sleep", "60"), timeout="soon")
+    assert container.expect("probe_result")["exit_code"] == -1
+    assert children.read_text().split() == [str(container.init_pid)]
+    assert len(os.listdir(f"/proc/{container.shim_pid}/fd")) == before
 
 
 def test_a_program_that_is_not_there_is_an_error_with_exit_code_127(container):
@@ -104,20 +128,18 @@ def test_death_by_a_signal_is_128_and_its_number(container):
 
 
 def test_a_detached_process_runs_on_without_a_client(container):
-    session = container.exec("sh", "-c", "sleep 0.05; exit 6", detach=True)
+    session = container.exec("sh", "-c", "sleep 0.05; echo on >/proc/1/fd/1", detach=True)
     session.expect(frames.STARTED)
     assert session.next() is None
-    container.expect("exec_started")
-    assert container.expect("exec_exited")["exit_code"] == 6
+    wait_until(lambda: said(container, "on"))
 
 
 def test_the_detach_frame_leaves_the_process_running(container):
-    session = container.exec("sh", "-c", "sleep 0.05; exit 8")
+    session = container.exec("sh", "-c", "sleep 0.05; echo on >/proc/1/fd/1")
     session.expect(frames.STARTED)
     session.send(frames.DETACH)
     assert session.next() is None
-    container.expect("exec_started")
-    assert container.expect("exec_exited")["exit_code"] == 8
+    wait_until(lambda: said(container, "on"))
 
 
 def test_a_background_child_does_not_hold_up_the_end(container):
@@ -145,11 +167,9 @@ def test_sessions_run_side_by_side(container):
 def test_the_end_of_the_container_ends_its_sessions(container):
     session = container.exec("sleep", "60")
     session.expect(frames.STARTED)
-    container.expect("exec_started")
     container.send("kill", signal=9, all=False)
     assert session.finish()[2] == {"ExitCode": 137}
-    kinds = {container.next()[0]["type"] for _ in range(2)}
-    assert kinds == {"exec_exited", "exited"}
+    container.expect("exited")
     late = container.exec("true")
     assert json.loads(late.expect(frames.ERROR))["kind"] == "Conflict"
 
@@ -201,6 +221,19 @@ def test_a_probe_that_cannot_run_says_why(container):
     result = probe(container, "nosuchprogram")
     assert result["exit_code"] == 127
     assert "nosuchprogram" in result["output"]
+
+
+@pytest.mark.parametrize("more", [{}, {"timeout": 1, "process": {"args": 3}}])
+def test_a_malformed_probe_is_answered_as_one_that_failed(container, more):
+    container.send("probe", id="p", **more)
+    result = container.expect("probe_result")
+    assert (result["id"], result["exit_code"]) == ("p", -1)
+
+
+def test_a_request_that_fails_is_answered_with_its_name_and_error(container):
+    container.send("kill", signal="loud")
+    answer = container.expect("error")
+    assert (answer["request"], answer["error"]["kind"]) == ("kill", "InvalidParameter")
 
 
 def test_a_probe_can_be_cancelled(container):

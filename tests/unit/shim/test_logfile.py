@@ -80,3 +80,20 @@ def test_a_write_that_fails_half_way_leaves_no_torn_record(tmp_path):
             os._exit(0)
     os.waitpid(pid, 0)
     assert (tmp_path / "log").read_bytes() == b"whole\nagain\n"
+
+
+def test_a_write_that_fails_after_a_rotation_that_failed_takes_no_older_record_away(tmp_path):
+    (tmp_path / "log.1").mkdir()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            log = LogFile(str(tmp_path / "log"), max_size=8, max_file=2)
+            log.write(b"oldest\n")
+            log.write(b"newer\n")  # log.1 is a directory: no rotation
+            resource.setrlimit(resource.RLIMIT_FSIZE, (15, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+            log.write(b"no room\n")
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert (tmp_path / "log").read_bytes() == b"oldest\nnewer\n"
