@@ -90,12 +90,11 @@ async def _run_on_connection(
     # from here on only the worker reads: what the client sends after our 101 must not end in our buffer
     writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport reads
     _, writer, early = await request.hijack(streams.UPGRADE)
-    fds = (writer.get_extra_info("socket").fileno(),) if sends else ()
+    fds = {"stream": writer.get_extra_info("socket").fileno()} if sends else {}
     last = frames.encode(frames.ERROR, json.dumps(InvalidParameter("stream began too early").to_wire()).encode())
     try:
         if not early:
-            stream = {"stream": fds[0]} if fds else {}
-            async with aclosing(engine.workers.run(job, {**arguments, **stream}, fds)) as events:
+            async with aclosing(engine.workers.run(job, arguments, fds)) as events:
                 async for event in events:
                     if event["status"] == "loaded":
                         engine.images.loaded(event["Id"], event["Tags"])

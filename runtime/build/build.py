@@ -18,14 +18,12 @@ from runtime.build.progress import Progress
 from runtime.build.session import Session
 from runtime.build.snapshots import Snapshots
 from runtime.build.solver import Solver
-from runtime.cgroups import layout
 from runtime.errors import EngineError
 from runtime.images import workspace
 from runtime.images.buildcache import BuildCache
 from runtime.images.store import ImageStore
 from runtime.linux import constants as c
 from runtime.linux.syscalls import KERNEL
-from runtime.oci import machinefacts
 
 if TYPE_CHECKING:
     import socket
@@ -66,7 +64,7 @@ def build(
     with workspace.lease(store.root), workspace.workspace(store.root) as work:
         snapshots = Snapshots(store, cache, work, views=memory)
         containers = Containers(spawn, f"{_CGROUP_ROOT}/{engine_id}/build-{os.getpid()}")
-        contexts = Contexts(request, work, f"{store.root}/context-digests")
+        contexts = Contexts(request, work, f"{store.root}/context-digests", f"{store.root}/known_hosts")
         session = Session(
             paths=paths,
             request=request,
@@ -80,7 +78,6 @@ def build(
             progress=Progress(emit),
             work=work,
             memory=memory,
-            facts=machinefacts.gather(layout.detect().version),
         )
         started(session)
         try:
@@ -96,6 +93,7 @@ def build(
 
 def _wind_up(session: Session) -> None:
     """End the executor, put finished steps into the cache, unmount. Raises OSError, EngineError."""
+    session.progress.flush()
     session.containers.close()
     session.close()
     session.contexts.close()

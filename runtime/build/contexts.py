@@ -28,12 +28,13 @@ ROOT: Final = (0, 0)
 
 
 class Contexts:
-    """Opens contexts; `digests` is where what is known about their files is kept."""
+    """Opens contexts; `digests` is where what is known about their files is kept, `known_hosts` ssh's file of hosts."""
 
-    def __init__(self, request: BuildRequest, work: str, digests: str) -> None:
+    def __init__(self, request: BuildRequest, work: str, digests: str, known_hosts: str) -> None:
         self._request = request
-        self._work = work
+        self._work = os.path.realpath(work)  # as paths in it that were followed are
         self._digests = digests
+        self.known_hosts = known_hosts
         self._trees: dict[str, Tree] = {}
         self._lock = threading.Lock()
         self._main = ""
@@ -97,7 +98,7 @@ class Contexts:
             rules = rules_of(self._ignore_text(path))
         else:
             place, _ = self._place(self._request.contexts[name], vertex)
-            path, rules = place, rules_of(_text(f"{place}/{IGNORE}"))
+            path, rules = place, rules_of(_text(self._inside(f"{place}/{IGNORE}", place)))
         remembered = not path.startswith(self._work)
         digests = FileDigests(place_of(self._digests, path) if remembered else "")
         return Tree(path, what=name, rules=rules, owner=ROOT, digests=digests)
@@ -107,7 +108,11 @@ class Contexts:
         reference = contextref.parse(text)
         if isinstance(reference, contextref.Git):
             request = self._request
-            return remotes.clone(reference, self._fresh("git"), vertex, request.ssh, secrets=request.secrets), None
+            where = self._fresh("git")
+            known = self.known_hosts
+            return remotes.clone(
+                reference, where, vertex, request.ssh, known_hosts=known, secrets=request.secrets
+            ), None
         if isinstance(reference, contextref.Download):
             return remotes.download_context(reference.url, self._fresh("download"), vertex)
         if not isinstance(reference, contextref.Directory):
@@ -148,12 +153,16 @@ class Contexts:
         path = name if name.startswith("/") else f"{context}/{name}"
         return _text(self._inside(f"{path}{IGNORE}")) or _text(self._inside(f"{context}/{IGNORE}"))
 
-    def _inside(self, path: str) -> str:
-        """`path`; raises InvalidParameter if it leads out of a fetched context, which may hold links to this machine's files."""
-        if self._main.startswith(f"{self._work}/") and path.startswith(f"{self._main}/"):
+    def _inside(self, path: str, context: str = "") -> str:
+        """`path`; raises InvalidParameter if it leads out of a fetched context, which may hold links to this machine's files.
+
+        `context`: the directory it lies in, that of the main context if not given.
+        """
+        top = context or self._main
+        if top.startswith(f"{self._work}/") and path.startswith(f"{top}/"):
             real = os.path.realpath(path)
-            if not real.startswith(os.path.realpath(self._main) + "/"):
-                raise InvalidParameter(f"{path.removeprefix(self._main + '/')}: leads out of the build context")
+            if not real.startswith(os.path.realpath(top) + "/"):
+                raise InvalidParameter(f"{path.removeprefix(top + '/')}: leads out of the build context")
         return path
 
 

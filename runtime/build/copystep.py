@@ -13,7 +13,7 @@ from runtime.build import chmod, gopath, remotes
 from runtime.build.copying import Writer
 from runtime.build.dockerfile import contextref
 from runtime.build.dockerfile.model import Add, Copy
-from runtime.build.entrycopy import Earlier, How, digests_of
+from runtime.build.entrycopy import Earlier, How, files_of
 from runtime.build.ignorefile import exclude_of
 from runtime.build.session import Made, key_of
 from runtime.build.trees import Tree
@@ -147,15 +147,15 @@ class Planned:
         finally:
             session.snapshots.unmount(place)
         later = writer.write_later(f"{place}/diff", self._earlier)
-        if later is None or self._items[0].key:
+        if later is None or self._items[0].key or self._session.request.epoch is not None:
             return Made(remember=not writer.changed)
         family = self._family()
-        digests = digests_of(later.nodes)
+        files = files_of(later.nodes, later.tree.owner, later.how)
 
         def settled(chain: str) -> None:
-            session.cache.put_files(family, chain, later.place, digests)
+            session.cache.put_files(family, chain, later.place, files)
 
-        return Made(remember=not writer.changed, settled=settled if len(digests) >= MANY_FILES else None)
+        return Made(remember=not writer.changed, settled=settled if len(files) >= MANY_FILES else None)
 
     def _family(self) -> str:
         """The same instruction on the same context, whatever its files hold."""
@@ -165,14 +165,15 @@ class Planned:
 
     def _earlier(self, place: str) -> Earlier | None:
         """What the layer that this instruction made last time has in a directory."""
-        if self._items[0].key or self._session.request.no_cache:
-            return None
+        request = self._session.request
+        if self._items[0].key or request.no_cache or request.epoch is not None:
+            return None  # with an epoch times in the new layer may be set back: its files are to be its own
         found = self._session.cache.get_files(self._family(), place)
         if found is None:
             return None
-        directory, digests = found
+        directory, files = found
         try:
-            return Earlier(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC), digests)
+            return Earlier(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC), files)
         except OSError:
             return None
 
@@ -227,7 +228,8 @@ class Planned:
         os.mkdir(directory, 0o755)
         keep = bool(item.keep_git_dir or git.keep_git_dir)
         request = self._session.request
-        place = remotes.clone(git, directory, None, request.ssh, keep=keep, secrets=request.secrets)
+        known = self._session.contexts.known_hosts
+        place = remotes.clone(git, directory, None, request.ssh, known_hosts=known, keep=keep, secrets=request.secrets)
         tree = Tree(place, what=git.remote, owner=(0, 0))
         matches = tree.select("/", exclude=self._exclude)
         self._items.append(_Item(lambda: tree, lambda: matches, unpack=False))
@@ -279,8 +281,8 @@ def make_directory(session: Session, snapshot: Snapshot, place: str, path: str, 
 def owner(root: str, text: str, warn: Callable[[str], None] = lambda _text: None) -> tuple[int, int] | None:
     """Who `user[:group]` is in a root file system; None for an empty text. Raises InvalidParameter for a number too big.
 
-    A number alone is the group too; a name has its primary group. Who is not there is root, as with BuildKit, and `warn`
-    is told.
+    A number is the group too, a name has its primary group; an empty part is root. Who is not there is root, as with
+    BuildKit, and a group that is not there changes nothing; `warn` is told.
     """
     if not text:
         return None
@@ -293,21 +295,25 @@ def owner(root: str, text: str, warn: Callable[[str], None] = lambda _text: None
     user_name, colon, group_name = text.partition(":")
     found = _known(user_name, passwd, "", warn)
     uid, gid = (found.uid, found.gid) if found is not None else (0, 0)
-    if user_name.isdigit() and not colon:
+    if user_name.isdigit():
         gid = uid
-    if group_name:
-        named = _known(f"0:{group_name}", passwd, group, warn)
-        gid = named.gid if named is not None else 0
-    return uid, gid
+    if not colon:
+        return uid, gid
+    if not group_name:
+        return uid, 0
+    named = _known(f"0:{group_name}", passwd, group, warn, instead=f"group {gid}")
+    return uid, named.gid if named is not None else gid
 
 
-def _known(text: str, passwd: str, group: str, warn: Callable[[str], None]) -> users.User | None:
+def _known(
+    text: str, passwd: str, group: str, warn: Callable[[str], None], *, instead: str = "root"
+) -> users.User | None:
     try:
         return users.lookup(text, [], passwd, group)
     except InvalidParameter as error:
         if "range" in error.message:
             raise
-        warn(f"{error.message}, root is used instead")
+        warn(f"{error.message}, {instead} is used instead")
         return None
 
 

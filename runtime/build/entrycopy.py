@@ -36,10 +36,10 @@ class How(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """What an earlier layer holds: a directory of it, and the digest of each file below by its path there."""
+    """What an earlier layer holds: a directory of it, and what each file below is (see `likeness`) by its path there."""
 
     directory: int
-    digests: Mapping[str, str]
+    files: Mapping[str, str]
 
 
 class EntryCopier:
@@ -49,7 +49,7 @@ class EntryCopier:
         self._owner = how.owner if how.owner is not None else source_owner
         self._mode = how.mode
         self._links: dict[tuple[int, int], tuple[int, str]] = {}
-        self._digests = earlier.digests if earlier is not None else {}
+        self._known = earlier.files if earlier is not None else {}
         self._earlier = earlier.directory if earlier is not None else _NOTHING
         self.changed = False
 
@@ -114,19 +114,7 @@ class EntryCopier:
 
     def _take_over(self, node: Node, target: int, name: str, earlier: int, path: str) -> bool:
         """Name the earlier layer's file, if it is alike in content, mode, owner and time."""
-        wanted = node.stat
-        if self._digests.get(path) != node.digest or node.xattrs or wanted.st_nlink > 1:
-            return False
-        try:
-            found = os.lstat(node.name, dir_fd=earlier)
-        except OSError:
-            return False
-        owner = self._owner if self._owner is not None else (wanted.st_uid, wanted.st_gid)
-        mode = stat.S_IFREG | self._new_mode(wanted.st_mode, directory=False)
-        if (found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns) != (
-            *(mode, *owner),
-            *(wanted.st_size, wanted.st_mtime_ns),
-        ):
+        if not may_be_shared(node) or self._known.get(path) != likeness(node, self._owner, self._mode):
             return False
         try:
             os.link(node.name, name, src_dir_fd=earlier, dst_dir_fd=target, follow_symlinks=False)
@@ -188,15 +176,31 @@ class EntryCopier:
         return plain if self._mode is None else self._mode(plain, directory)
 
 
-def digests_of(nodes: Sequence[Node], below: str = "") -> dict[str, str]:
-    """The digests of all regular files below, by path: what Earlier wants to know of a layer."""
+def may_be_shared(node: Node) -> bool:
+    """Whether a regular file may get its other name in another layer: it has no attributes and no other name in its own."""
+    return not node.xattrs and node.stat.st_nlink == 1 and node.digest != ""
+
+
+def likeness(node: Node, owner: tuple[int, int] | None, mode: Callable[[int, bool], int] | None) -> str:
+    """All that a copy of a file is: content, mode, owner and time. `owner` and `mode`: what they become, if not the same."""
+    found = node.stat
+    uid, gid = owner if owner is not None else (found.st_uid, found.st_gid)
+    bits = found.st_mode & 0o7777
+    if mode is not None:
+        bits = mode(bits, False)
+    return f"{node.digest} {bits:o} {uid}:{gid} {found.st_mtime_ns}"
+
+
+def files_of(nodes: Sequence[Node], source_owner: tuple[int, int] | None, how: How, below: str = "") -> dict[str, str]:
+    """What all regular files below are that may be shared, by path: what Earlier wants to know of a layer."""
+    owner = how.owner if how.owner is not None else source_owner
     found: dict[str, str] = {}
     for node in nodes:
         path = f"{below}/{node.name}"
         if node.children is not None:
-            found |= digests_of(node.children, path)
-        elif node.digest:
-            found[path] = node.digest
+            found |= files_of(node.children, source_owner, how, path)
+        elif may_be_shared(node):
+            found[path] = likeness(node, owner, how.mode)
     return found
 
 

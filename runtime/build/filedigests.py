@@ -22,6 +22,8 @@ _CHUNK: Final = 1 << 20
 _SETTLED: Final = 100_000_000
 """Nanoseconds after which a file's times tell one change from the next."""
 _KEPT_CONTEXTS: Final = 64
+_ENTRY: Final = 6
+"""Fields of what is known about every file: five of its stamp, and the digest."""
 
 
 class FileDigests:
@@ -47,6 +49,17 @@ class FileDigests:
         if self._place and time.time_ns() - max(found.st_ctime_ns, found.st_mtime_ns) > _SETTLED:
             self._new[path] = [*stamp, digest]
         return digest
+
+    def is_plain(self, path: str) -> bool:
+        """Whether the file that `of` was just asked for is known to have no extended attributes: they change ctime too."""
+        entry = self._new.get(path)
+        return entry is not None and len(entry) > _ENTRY
+
+    def plain(self, path: str) -> None:
+        """It has none."""
+        entry = self._new.get(path)
+        if entry is not None:
+            self._new[path] = [*entry, True]
 
     def save(self) -> None:
         """Write what was learnt; raises OSError."""

@@ -1,6 +1,7 @@
 """Tell what a build does: vertices that begin, print, are found in the cache, end or fail, each with its times.
 
-Text that a command prints is passed on at once, cut only at what one event can hold.
+Text that a command prints is passed on at once, cut only at what one event can hold. Steps that are found in the cache one
+after the other are told together: to tell of one takes the engine and the client longer than to find it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Emit = Callable[[dict[str, Any]], None]
-    """Takes an event: `vertex` (its number), `event` (start, cached, done, failed, canceled, log, status, warning), and
+    Emit = Callable[[list[dict[str, Any]]], None]
+    """Takes events: `vertex` (its number), `event` (start, cached, done, failed, canceled, log, status, warning), and
     with them `name`, `text`, `seconds`."""
 
 KEPT: Final = 100
@@ -26,8 +27,8 @@ KEPT: Final = 100
 class Vertex:
     """One thing that is done, as the user sees it."""
 
-    def __init__(self, emit: Emit, number: int, name: str) -> None:
-        self._emit = emit
+    def __init__(self, progress: Progress, number: int, name: str, *, quiet: bool = False) -> None:
+        self._progress = progress
         self.number = number
         self.name = name
         self._began = time.monotonic()
@@ -35,7 +36,7 @@ class Vertex:
         self._lines: deque[str] = deque(maxlen=KEPT)
         self._partial = ""
         self.ended = False
-        self._say("start", name=name)
+        self._say("start", quiet=quiet, name=name)
 
     def log(self, data: bytes) -> None:
         """What its command printed."""
@@ -53,7 +54,9 @@ class Vertex:
 
     def cached(self) -> None:
         """Its result was there."""
-        self._end("cached")
+        if not self.ended:
+            self.ended = True
+            self._say("cached", quiet=True)
 
     def done(self) -> None:
         """It ended well."""
@@ -78,9 +81,9 @@ class Vertex:
             self.ended = True
             self._say(event, **fields)
 
-    def _say(self, event: str, **fields: Any) -> None:
+    def _say(self, event: str, *, quiet: bool = False, **fields: Any) -> None:
         seconds = round(time.monotonic() - self._began, 4)
-        self._emit({"vertex": self.number, "event": event, "seconds": seconds, **fields})
+        self._progress.tell({"vertex": self.number, "event": event, "seconds": seconds, **fields}, quiet=quiet)
 
 
 class Progress:
@@ -90,12 +93,31 @@ class Progress:
         self._emit = emit
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+        self._held: list[dict[str, Any]] = []
+        self._telling = threading.Lock()
 
-    def vertex(self, name: str) -> Vertex:
-        """A vertex that begins now."""
+    def vertex(self, name: str, *, quiet: bool = False) -> Vertex:
+        """A vertex that begins now; `quiet`: it is told of with the next that is, or by `flush`."""
         with self._lock:
-            return Vertex(self._emit, next(self._numbers), name)
+            return Vertex(self, next(self._numbers), name, quiet=quiet)
 
     def warning(self, rule: str, text: str, line: int) -> None:
         """A finding about the Dockerfile."""
-        self._emit({"vertex": 0, "event": "warning", "rule": rule, "text": text, "line": line})
+        self.tell({"vertex": 0, "event": "warning", "rule": rule, "text": text, "line": line})
+
+    def tell(self, event: dict[str, Any], *, quiet: bool = False) -> None:
+        """Tell of an event and all that were held back before it; a `quiet` one is held back."""
+        with self._telling:
+            self._held.append(event)
+            if not quiet:
+                self._tell()
+
+    def flush(self) -> None:
+        """Tell of what was held back: something is to be done that may take long."""
+        with self._telling:
+            self._tell()
+
+    def _tell(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            self._emit(held)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runtime.build import agents, copystep, gopath, runstep
 from runtime.build.runstep import Prepared
@@ -17,12 +17,10 @@ from runtime.images.snapshot import mountpoints
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runtime.build.dockerfile.model import Mount
+    from runtime.build.dockerfile.model import Heredoc, Mount
     from runtime.build.progress import Vertex
     from runtime.build.session import Session
     from runtime.build.snapshots import Snapshot
-
-SCRIPT: Final = "/dev/pipes/EOF"
 
 
 class Mounts:
@@ -146,7 +144,7 @@ def run(
     network = None if command.network == "host" else session.networks.take(command.network)
     try:
         prepared = mounts.prepare(place)
-        if command.script:
+        if command.script is not None:
             prepared.append(_script(place, command.script))
         files = runstep.host_files(
             session.memory,
@@ -205,12 +203,17 @@ def _failure(command: runstep.Command, code: int, signum: int, vertex: Vertex, w
     )
 
 
-def _script(place: str, text: str) -> Prepared:
+def script_path(name: str) -> str:
+    """Where a RUN sees the here-document of that name which it executes."""
+    return f"/dev/pipes/{os.path.basename(name)}"
+
+
+def _script(place: str, document: Heredoc) -> Prepared:
     path = f"{place}/script"
     with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
+        file.write(document.content)
         os.fchmod(file.fileno(), 0o755)
-    return Prepared(runstep.bind(path, SCRIPT, readonly=True))
+    return Prepared(runstep.bind(path, script_path(document.name), readonly=True))
 
 
 def _missing(session: Session, snapshot: Snapshot, targets: Sequence[str]) -> list[str]:

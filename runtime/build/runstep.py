@@ -20,7 +20,7 @@ from runtime.oci import spec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runtime.build.dockerfile.model import Mount
+    from runtime.build.dockerfile.model import Heredoc, Mount
     from runtime.build.request import BuildRequest
     from runtime.wire.containers import ContainerConfig, HostConfig
 
@@ -40,7 +40,7 @@ class Command(NamedTuple):
     """default, none or host."""
     insecure: bool
     """--security=insecure: privileged."""
-    script: str = ""
+    script: Heredoc | None = None
     """A here-document with a `#!` line, which is what `argv` executes."""
 
 
@@ -57,7 +57,7 @@ def key_parts(command: Command, mounts: Sequence[Mount], digests: Sequence[str],
     parts = [
         "run",
         *command.argv,
-        command.script,
+        command.script.content if command.script is not None else "",
         "env",
         *sorted(command.env),
         command.user,

@@ -9,11 +9,14 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from runtime.build.filedigests import join_digest
 from runtime.build.trees import Tree
+from runtime.cgroups import layout
 from runtime.errors import Conflict, EngineError
+from runtime.oci import machinefacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,13 +77,17 @@ class Session:
     work: str
     memory: str
     """A directory in memory that only this process and its containers see."""
-    facts: SpecFacts
     has_runs: bool = False
     """A stage has a RUN."""
     stopping: threading.Event = field(default_factory=threading.Event)
     _steps: dict[str, Future[Stepped]] = field(default_factory=dict)
     _trees: dict[str, Tree] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def facts(self) -> SpecFacts:
+        """What specs of containers say of this machine; only a RUN that is not cached asks."""
+        return machinefacts.gather(layout.detect().version)
 
     def tree(self, path: str, what: str) -> Tree:
         """The tree at a directory, opened once."""
@@ -108,6 +115,7 @@ class Session:
 
     def before(self, name: str, find_out: Callable[[], T]) -> T:
         """What a step depends on; if that cannot be had it is the step that has failed. Raises what `find_out` raises."""
+        self.progress.flush()
         try:
             return find_out()
         except Canceled:
@@ -136,8 +144,9 @@ class Session:
             mine = future is None
             if future is None:
                 future = self._steps[key] = Future()
-        vertex = self.progress.vertex(name)
+        vertex = self.progress.vertex(name, quiet=True)
         if not mine:
+            self.progress.flush()
             stepped = future.result()
             vertex.cached()
             return stepped
@@ -169,6 +178,7 @@ class Session:
         return Stepped(layer, step["created"])
 
     def _make(self, name: str, key: str, below: Snapshot, execute: Execute, vertex: Vertex) -> Stepped:
+        self.progress.flush()
         self._warm_up()
         place = self.snapshots.begin()
         try:

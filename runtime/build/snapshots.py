@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -142,7 +141,8 @@ class Snapshots:
 
     def unmount(self, place: str) -> None:
         """End what `mount` began; raises SyscallError."""
-        KERNEL.umount2(f"{place}/root", 0)
+        # lazily: a program that another thread is starting has our descriptors until its exec, and keeps the mount busy
+        KERNEL.umount2(f"{place}/root", c.MNT_DETACH)
 
     def discard(self, place: str) -> None:
         """Delete what a step that failed has written: the disk may be full of it."""
@@ -227,8 +227,8 @@ def _name(item: _Pending) -> None:
     atomicfile.write_json(os.path.dirname(layer.directory) + "/layer.json", record, sync=False)
 
 
-def measure_tree(directory: str) -> tuple[str, int]:
-    """Digest and size of the layer tar that a directory makes; raises OSError."""
+def measure_tree(directory: str) -> tuple[str, int, int]:
+    """Digest and size of the layer tar that a directory makes, and the bytes of file content in it; raises OSError."""
     digest = hashlib.sha256()
     size = held = 0
     pieces: list[bytes] = []
@@ -242,29 +242,13 @@ def measure_tree(directory: str) -> tuple[str, int]:
                 held = 0
                 pieces.clear()
     digest.update(b"".join(pieces))
-    return f"sha256:{digest.hexdigest()}", size + held
+    return f"sha256:{digest.hexdigest()}", size + held, stream.content
 
 
 def _measure(layer: Layer, epoch: int | None) -> None:
     if epoch is not None:
         _clamp_times(layer.directory, epoch * 1_000_000_000)
-    layer.diff_id, layer.tar_size = measure_tree(layer.directory)
-    layer.size = _content_size(layer.directory)
-
-
-def _content_size(directory: str) -> int:
-    size = 0
-    pending = [directory]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                    continue
-                found = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(found.st_mode):
-                    size += found.st_size
-    return size
+    layer.diff_id, layer.tar_size, layer.size = measure_tree(layer.directory)
 
 
 def _clamp_times(directory: str, latest: int) -> None:

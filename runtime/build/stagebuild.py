@@ -137,7 +137,7 @@ class StageBuilder:
         emulation.check(state.image.document)
         name = self.prefix(_shown(item))
         mounts = runmounts.Mounts(session, item.mounts, command.cwd, self._tree_of)
-        digests = session.before(name, mounts.digests)
+        digests = session.before(name, mounts.digests) if item.mounts else mounts.digests()
         parts = runstep.key_parts(command, item.mounts, digests, session.request)
         key = key_of(state.key, *parts, str(session.request.epoch or ""))
 
@@ -146,9 +146,8 @@ class StageBuilder:
             return Made()
 
         stepped = session.step(name, key, state.snapshot, execute, use_cache=self.use_cache)
-        arguments = [(name, value or "") for name, value in state.scope.arguments.items()]
-        words = imageconfig.argv(item.command, state.image.shell) if item.script is None else command.argv
-        self._advance(stepped, key, imageconfig.run_text(words, arguments), marked=True)
+        text = imageconfig.run_text(command.argv, state.scope.run_arguments())
+        self._advance(stepped, key, text, marked=True)
 
     def _command(self, item: Run) -> runstep.Command:
         state = self.state
@@ -159,7 +158,7 @@ class StageBuilder:
         if script is None:
             argv = imageconfig.argv(item.command, state.image.shell)
         elif script.content.startswith("#!"):
-            argv = [runmounts.SCRIPT]
+            argv = [*state.image.shell, runmounts.script_path(script.name)]
         else:
             argv = [*state.image.shell, script.content]
         return runstep.Command(
@@ -169,7 +168,7 @@ class StageBuilder:
             cwd=str(state.image.config.get("WorkingDir") or "/"),
             network=network,
             insecure=item.security == "insecure",
-            script=script.content if script is not None and script.content.startswith("#!") else "",
+            script=script if script is not None and script.content.startswith("#!") else None,
         )
 
     # --- COPY and ADD --------------------------------------------------------------------------------------------

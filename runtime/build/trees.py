@@ -151,7 +151,7 @@ class Tree:
         parts: list[str] = []
         for match in matches:
             parts += [match.base, *match.parents]
-            parts += _describe(match.node, "", self.owner)
+            _describe(match.node, "", self.owner, parts)
         return join_digest(parts)
 
     def save(self) -> None:
@@ -175,6 +175,11 @@ class Tree:
         mode = node.stat.st_mode
         if stat.S_ISREG(mode):
             node.digest = self._digests.of(path, node.stat, directory, name)
+            if self._digests.is_plain(path):
+                return
+            node.xattrs = _file_xattrs(directory, name)
+            if not node.xattrs:
+                self._digests.plain(path)
         elif stat.S_ISLNK(mode):
             node.link = os.readlink(name, dir_fd=directory)
             return
@@ -185,10 +190,6 @@ class Tree:
                 node.children = list(self._children(fd, path, below, exclude))
             finally:
                 os.close(fd)
-            return
-        else:
-            return
-        node.xattrs = _file_xattrs(directory, name, self.path, path)
 
     def _children(self, fd: int, path: str, below: str, exclude: Rules | None) -> Iterator[Node]:
         with os.scandir(fd) as entries:
@@ -282,10 +283,9 @@ def xattrs_of(fd: int) -> dict[str, bytes]:
     return _kept(f"/proc/self/fd/{fd}", follow=True)
 
 
-def _file_xattrs(directory: int, name: str, root: str, path: str) -> dict[str, bytes]:
+def _file_xattrs(directory: int, name: str) -> dict[str, bytes]:
     """Asked for by path: one system call where there are none, as with almost every file."""
-    place = f"/proc/self/fd/{directory}/{name}"
-    return _kept(place, follow=False)
+    return _kept(f"/proc/self/fd/{directory}/{name}", follow=False)
 
 
 def _kept(place: str, *, follow: bool) -> dict[str, bytes]:
@@ -299,17 +299,21 @@ def _kept(place: str, *, follow: bool) -> dict[str, bytes]:
     return {name: os.getxattr(place, name, follow_symlinks=follow) for name in sorted(kept)}
 
 
-def _describe(node: Node, path: str, owner: tuple[int, int] | None) -> Iterator[str]:
-    """The parts of a digest, of an entry and all below it."""
+def _describe(node: Node, path: str, owner: tuple[int, int] | None, parts: list[str]) -> None:
+    """Append the parts of a digest, of an entry and all below it."""
     found = node.stat
+    mode = found.st_mode
     uid, gid = owner if owner is not None else (found.st_uid, found.st_gid)
-    device = found.st_rdev if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode) else 0
-    mode = found.st_mode if not stat.S_ISLNK(found.st_mode) else stat.S_IFLNK
-    yield f"{path}\0{mode:o}\0{uid}:{gid}\0{device}\0{node.digest}{node.link}\0{'' if node.wanted else 'passed'}"
-    for name, value in node.xattrs.items():
-        yield f"{name}={value.hex()}"
+    device = 0
+    if not stat.S_ISREG(mode):
+        device = found.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
+        mode = mode if not stat.S_ISLNK(mode) else stat.S_IFLNK
+    passed = "" if node.wanted else "passed"
+    parts.append(f"{path}\0{mode:o}\0{uid}:{gid}\0{device}\0{node.digest}{node.link}\0{passed}")
+    if node.xattrs:
+        parts += [f"{name}={value.hex()}" for name, value in node.xattrs.items()]
     for child in node.children or ():
-        yield from _describe(child, f"{path}/{child.name}", owner)
+        _describe(child, f"{path}/{child.name}", owner, parts)
 
 
 def _by_name(item: tuple[str, os.stat_result]) -> bytes:

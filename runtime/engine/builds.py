@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 from typing import TYPE_CHECKING, Any, cast
 
 from runtime.engine.channel import Channel
 from runtime.engine.clock import new_id
 from runtime.errors import EngineError, SystemFailure
+from runtime.wire import seqpacket
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from runtime.engine.container import Container
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
 
 GRACE = 10.0
 """Seconds that a build which is given up has to put away its finished steps."""
-
-
-SPARE_SECONDS = 300.0
-"""How long a worker waits for the next build."""
-SPARE_DELAY = 0.05
-"""Seconds after a build: what comes right behind it goes first."""
 
 
 class _Endpoint:
@@ -92,69 +87,20 @@ class _Networks:
             self._engine.sandboxes.forget(endpoint)
 
 
-class Builders:
-    """The worker for the next build, started when one has ended: who builds once builds again, and its imports take long."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._spare: _Builder | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    async def take(self) -> _Builder:
-        """A worker that waits for its request."""
-        spare, self._spare = self._spare, None
-        if self._timer is not None:
-            self._timer.cancel()
-        if spare is not None and spare.process.returncode is None:
-            return spare
-        return await self._start()
-
-    def prepare(self) -> None:
-        """Start the worker for the next build; it goes after a while if there is none."""
-        if self._spare is None and (self._task is None or self._task.done()):
-            self._task = asyncio.get_running_loop().create_task(self._prepare())
-
-    async def _prepare(self) -> None:
-        await asyncio.sleep(SPARE_DELAY)
-        self._spare = await self._start()
-        self._timer = asyncio.get_running_loop().call_later(SPARE_SECONDS, self._drop)
-
-    def _drop(self) -> None:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            spare.ours.close()
-            with contextlib.suppress(ProcessLookupError):
-                spare.process.kill()
-
-    async def _start(self) -> _Builder:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            process = await self._engine.workers.start("build_image", (theirs.fileno(),))
-            return _Builder(process, ours, theirs.fileno())
-
-
-class _Builder:
-    """A worker that waits for its request; `channel` is the number of its end of the socket `ours`."""
-
-    def __init__(self, process: asyncio.subprocess.Process, ours: socket.socket, channel: int) -> None:
-        self.process = process
-        self.ours = ours
-        self.channel = channel
-
-
 async def build(engine: Engine, args: dict[str, Any], vertex: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Run a BuildImage operation: `Id`, `RepoTags`, `Size`; empty if only files were asked for.
 
     `vertex` gets the events of its steps (runtime.build.progress). Raises the build's error.
     """
-    builder = await engine.builders.take()
-    networks = _Networks(engine, builder.ours)
-    request = {"args": args, "engine": engine.id, "channel": builder.channel}
-    events = engine.workers.run("build_image", request, grace=GRACE, process=builder.process)
+    ours, theirs = seqpacket.pair()
+    networks = _Networks(engine, ours)
+    events = engine.workers.run(
+        "build_image", {"args": args, "engine": engine.id}, {"channel": theirs.fileno()}, grace=GRACE
+    )
     try:
         async with contextlib.aclosing(events):
             async for event in events:
+                theirs.close()  # the worker has its own
                 if event["status"] == "vertex":
                     vertex(event["vertex"])
                 elif event["status"] == "finished":
@@ -163,7 +109,7 @@ async def build(engine: Engine, args: dict[str, Any], vertex: Callable[[dict[str
                         engine.events.publish("image", "build", result["Id"], result["Id"], {"name": result["Id"]})
                     return result
     finally:
+        theirs.close()
         await networks.close()
-        engine.builders.prepare()
         engine.images_changed()
     raise SystemFailure("build: the worker ended without a result")

@@ -73,6 +73,15 @@ def decompressed(source: Readable) -> tuple[io.BufferedReader, str]:
     return io.BufferedReader(raw, CHUNK), name
 
 
+def looked_at(stream: io.BufferedReader, size: int) -> tuple[bytes, io.BufferedReader]:
+    """The first `size` bytes of a stream (fewer only at its end), and a stream that still has them.
+
+    `peek` gives what one read brought, which may be the few bytes that tell a compression.
+    """
+    head = stream.read(size)
+    return head, io.BufferedReader(_Prefixed(head, stream), CHUNK)
+
+
 class _Prefixed(io.RawIOBase):
     """The bytes already read for the magic, then the rest."""
 

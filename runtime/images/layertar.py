@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import Conflict, InvalidParameter, SyscallError
 from runtime.images.confined import is_whiteout
-from runtime.images.tarheader import block, header
+from runtime.images.tarheader import LARGEST_ID, LARGEST_NUMBER, NAME, block, header
 from runtime.images.tarstream import BLOCK, shown
 from runtime.images.unpack import OPAQUE, WHITEOUT
 from runtime.linux.constants import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV
@@ -48,11 +48,17 @@ class TreeTar(io.RawIOBase):
         `skipped(path, why)` hears of sockets, mount points and files that vanish under way.
         Reading raises OSError, and Conflict when a file shrinks while it is read.
         """
-        self._chunks = _Writer(path, overlay, skipped or (lambda _path, _why: None), kernel).tree()
+        self._writer = _Writer(path, overlay, skipped or (lambda _path, _why: None), kernel)
+        self._chunks = self._writer.tree()
         self._rest: bytes | memoryview = b""
 
     def readable(self) -> bool:
         return True
+
+    @property
+    def content(self) -> int:
+        """Bytes of file content so far, of a file with two names twice."""
+        return self._writer.content
 
     def pieces(self) -> Iterator[bytes]:
         """The stream in pieces of any size, instead of reading it: for whoever only wants them in turn."""
@@ -81,6 +87,7 @@ class _Writer:
         self._overlay = overlay
         self._skipped = skipped
         self._kernel = kernel
+        self.content = 0
         self._linked: dict[tuple[int, int], bytes] = {}
         self._parent: tuple[bytes, int] = (b"", -1)
         """The directory of the entry before, which most often is that of the next one, and a descriptor of it."""
@@ -88,11 +95,15 @@ class _Writer:
     def tree(self) -> Generator[bytes, None, None]:
         root = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            yield from header(b"./", os.fstat(root), b"", _xattrs(f"/proc/self/fd/{root}", follow=True))
+            yield from header(b"./", os.fstat(root), b"", _xattrs(root))
             # names still to write, the next one last: depth is bounded by the disk, not by Python's recursion
             pending = self._children(root, b"")
             while pending:
-                name = pending.pop()
+                name, plain = pending.pop()
+                small = self._small(root, name) if plain else None
+                if small is not None:
+                    yield small
+                    continue
                 for item in self._entry(root, name):
                     if isinstance(item, list):
                         pending += item
@@ -104,11 +115,47 @@ class _Writer:
                 os.close(self._parent[1])
         yield bytes(2 * BLOCK)
 
-    def _children(self, fd: int, below: bytes) -> list[bytes]:
+    def _children(self, fd: int, below: bytes) -> list[tuple[bytes, bool]]:
+        """Names below the root, the first one last, and whether each is a regular file."""
         prefix = below + b"/" if below else b""
-        return [prefix + os.fsencode(name) for name in sorted(os.listdir(fd), key=os.fsencode, reverse=True)]
+        with os.scandir(fd) as entries:
+            found = [(prefix + os.fsencode(entry.name), entry.is_file(follow_symlinks=False)) for entry in entries]
+        found.sort(reverse=True)
+        return found
 
-    def _entry(self, root: int, name: bytes) -> Iterator[bytes | list[bytes]]:
+    def _small(self, root: int, name: bytes) -> bytes | None:
+        """The whole of a small file's entry, if it is as almost all files are; None if it has to be looked at.
+
+        Most layers are thousands of these: one piece of the stream and five system calls each.
+        """
+        head, _, tail = name.rpartition(b"/")
+        if tail.startswith(WHITEOUT) or len(name) > NAME or not name.isascii():
+            return None
+        try:
+            parent = self._open_parent(root, head)
+            fd = os.open(tail, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        except (OSError, SyscallError):
+            return None
+        try:
+            found = os.fstat(fd)
+            size = found.st_size
+            if not stat.S_ISREG(found.st_mode) or size >= _CHUNK or (found.st_uid | found.st_gid) > LARGEST_ID:
+                return None
+            if found.st_nlink > 1 and self._linked.setdefault((found.st_dev, found.st_ino), name) != name:
+                return None
+            mtime = found.st_mtime_ns // 1_000_000_000
+            if not 0 <= mtime <= LARGEST_NUMBER or _xattrs(fd):
+                return None
+            data = os.read(fd, size) if size else b""
+            if len(data) < size:
+                return None
+        finally:
+            os.close(fd)
+        self.content += size
+        first = block(name, found, b"0", size, mode=stat.S_IMODE(found.st_mode), mtime=mtime)
+        return first + data + bytes(-size % BLOCK)
+
+    def _entry(self, root: int, name: bytes) -> Iterator[bytes | list[tuple[bytes, bool]]]:
         """Chunks of one entry, and for a directory the list of names below it."""
         head, tail = os.path.split(name)
         try:
@@ -137,21 +184,26 @@ class _Writer:
             self._parent = (head, fd := opened)
         return fd
 
-    def _object(self, parent: int, name: bytes, tail: bytes, found: os.stat_result) -> Iterator[bytes | list[bytes]]:
+    def _object(
+        self, parent: int, name: bytes, tail: bytes, found: os.stat_result
+    ) -> Iterator[bytes | list[tuple[bytes, bool]]]:
         path = f"/proc/self/fd/{parent}/".encode() + tail
         if stat.S_ISDIR(found.st_mode):
             yield from self._directory(parent, name, tail, found)
         elif stat.S_ISSOCK(found.st_mode):
             self._skipped(shown(name), "a socket")
         elif found.st_nlink > 1 and (first := self._linked.setdefault((found.st_dev, found.st_ino), name)) != name:
+            self.content += found.st_size
             yield from header(name, found, first, {}, typeflag=b"1")
         elif stat.S_ISREG(found.st_mode):
             yield from self._file(parent, name, tail, found)
         else:
             link = os.readlink(tail, dir_fd=parent) if stat.S_ISLNK(found.st_mode) else b""
-            yield from header(name, found, link, _xattrs(path, follow=False))
+            yield from header(name, found, link, _xattrs(path))
 
-    def _directory(self, parent: int, name: bytes, tail: bytes, found: os.stat_result) -> Iterator[bytes | list[bytes]]:
+    def _directory(
+        self, parent: int, name: bytes, tail: bytes, found: os.stat_result
+    ) -> Iterator[bytes | list[tuple[bytes, bool]]]:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
             fd = self._kernel.openat2(parent, tail, flags, resolve=_WITHIN)
@@ -163,7 +215,7 @@ class _Writer:
             return
         try:
             place = f"/proc/self/fd/{fd}"
-            yield from header(name + b"/", found, b"", _xattrs(place, follow=True))
+            yield from header(name + b"/", found, b"", _xattrs(fd))
             if self._overlay and any(_xattr(place, mark) == b"y" for mark in _OPAQUE_XATTRS):
                 yield block(name + b"/" + OPAQUE, found, b"0", 0, mode=0, mtime=0)
             yield self._children(fd, name)
@@ -178,7 +230,8 @@ class _Writer:
             if not os.path.samestat(found, listed):
                 self._skipped(shown(name), "replaced while the tree was read")
                 return
-            yield from header(name, found, b"", _xattrs(f"/proc/self/fd/{fd}", follow=True))
+            yield from header(name, found, b"", _xattrs(fd))
+            self.content += found.st_size
             left = found.st_size
             while left:
                 data = os.read(fd, min(left, _CHUNK))
@@ -192,10 +245,14 @@ class _Writer:
             os.close(fd)
 
 
-def _xattrs(place: str | bytes, *, follow: bool) -> dict[str, bytes]:
+def _xattrs(place: int | bytes) -> dict[str, bytes]:
+    """Of an open file or directory, or of what a path names itself."""
+    follow = isinstance(place, int)
     try:
         names = os.listxattr(place, follow_symlinks=follow)
     except OSError:
+        return {}
+    if not names:
         return {}
     kept = [name for name in names if name.startswith(_KEPT) and not name.startswith(_DROPPED)]
     return {name: os.getxattr(place, name, follow_symlinks=follow) for name in kept}

@@ -43,7 +43,7 @@ def locked(path: str, waiting: Callable[[], None]) -> int:
 
 
 def expire(root: str) -> None:
-    """Delete halves that nobody has gone on with for a day."""
+    """Delete halves that nobody has gone on with for a day, and at once what has nothing in it to go on with."""
     place = f"{root}/partial"
     try:
         names = os.listdir(place)
@@ -57,7 +57,8 @@ def expire(root: str) -> None:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - os.fstat(fd).st_mtime > KEPT:
+            found = os.fstat(fd)
+            if not found.st_size or time.time() - found.st_mtime > KEPT:
                 os.unlink(path)
         except OSError:
             continue  # somebody is at it

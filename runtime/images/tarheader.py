@@ -22,6 +22,10 @@ TYPES: Final = {
 """The kinds of files that tar knows; a socket is none of them."""
 
 
+NAME: Final = 100
+"""Bytes of a name that a header holds."""
+LARGEST_ID: Final = 0o7777777
+LARGEST_NUMBER: Final = 0o77777777777
 _NO_DEVICE: Final = b"0000000\0" * 2
 
 
@@ -33,17 +37,17 @@ def header(
     size = found.st_size if typeflag == b"0" else 0
     mtime = int(found.st_mtime_ns // 1_000_000_000)
     records: list[tuple[bytes, bytes]] = []
-    if len(name) > 100 or not name.isascii():
+    if len(name) > NAME or not name.isascii():
         records.append((b"path", name))
-    if len(link) > 100 or not link.isascii():
+    if len(link) > NAME or not link.isascii():
         records.append((b"linkpath", link))
     records += [
         (key, str(value).encode())
         for key, value, largest in (
-            (b"uid", found.st_uid, 0o7777777),
-            (b"gid", found.st_gid, 0o7777777),
-            (b"size", size, 0o77777777777),
-            (b"mtime", mtime, 0o77777777777),
+            (b"uid", found.st_uid, LARGEST_ID),
+            (b"gid", found.st_gid, LARGEST_ID),
+            (b"size", size, LARGEST_NUMBER),
+            (b"mtime", mtime, LARGEST_NUMBER),
         )
         if not 0 <= value <= largest
     ]
@@ -62,18 +66,18 @@ def block(
     device = typeflag in (b"3", b"4")
     blank = b"".join(
         (
-            name[:100].ljust(100, b"\0"),
+            name[:NAME].ljust(NAME, b"\0"),
             # one format for all of them: this is the busiest line of every layer's digest
             b"%07o\0%07o\0%07o\0%011o\0%011o\0        "
             % (
                 mode,
-                found.st_uid if found.st_uid <= 0o7777777 else 0,
-                found.st_gid if found.st_gid <= 0o7777777 else 0,
-                size if size <= 0o77777777777 else 0,
-                mtime if 0 <= mtime <= 0o77777777777 else 0,
+                found.st_uid if found.st_uid <= LARGEST_ID else 0,
+                found.st_gid if found.st_gid <= LARGEST_ID else 0,
+                size if size <= LARGEST_NUMBER else 0,
+                mtime if 0 <= mtime <= LARGEST_NUMBER else 0,
             ),
             typeflag,
-            link[:100].ljust(100, b"\0"),
+            link[:NAME].ljust(NAME, b"\0"),
             b"ustar\x0000",
             bytes(64),
             b"%07o\0%07o\0" % (os.major(found.st_rdev), os.minor(found.st_rdev)) if device else _NO_DEVICE,
@@ -95,7 +99,7 @@ def plain_header(name: bytes, size: int, mode: int = 0o644) -> bytes:
     """The header of a regular file of root's, for archives that hold no tree (`size` below 2^63 bytes)."""
     found = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, 0, 0, size, 0, 0, 0))
     plain = block(name, found, b"0", size, mode=mode, mtime=0)
-    if size <= 0o77777777777:
+    if size <= LARGEST_NUMBER:
         return plain
     data = _record(b"size", str(size).encode())
     extended = block(b"PaxHeaders/size", found, b"x", len(data), mode=0, mtime=0)

@@ -36,9 +36,9 @@ def build_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[s
     channel = socket.socket(fileno=int(request["channel"])) if "channel" in request else None
     quiet = threading.Event()
 
-    def emit(event: dict[str, Any]) -> None:
+    def emit(told: list[dict[str, Any]]) -> None:
         if not quiet.is_set():
-            events.vertex(event)
+            events.vertices(told)
 
     def started(session: Session) -> None:
         def stop(_signum: int, _frame: object) -> None:
@@ -61,14 +61,9 @@ def build_image(paths: Paths, request: dict[str, Any], events: Events) -> dict[s
 
 
 def preload() -> None:
-    """Import what a build needs, and have the collector look for cycles seldom: a build makes many objects, and no cycles."""
-    import gc
-
+    """Import what a build needs."""
     import runtime.build.build
     import runtime.build.request  # noqa: F401
-
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 20)
 
 
 def spawn(program: str, fd: int, target: int) -> int:

@@ -12,6 +12,7 @@ from runtime.linux import atomicfile
 if TYPE_CHECKING:
     from runtime.errors import EngineError
 
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _INTERVAL: Final = 0.1
 """Seconds between two progress events of one text."""
 
@@ -52,9 +53,9 @@ class Events:
         """An image of an archive is there; `replaced`: the tags that another image had, and its id."""
         self._write({"status": "loaded", "Id": image_id, "Tags": tags, "Replaced": replaced})
 
-    def vertex(self, event: dict[str, Any]) -> None:
-        """Something happened to a step of a build."""
-        self._write({"status": "vertex", "vertex": event})
+    def vertices(self, events: list[dict[str, Any]]) -> None:
+        """Something happened to steps of a build."""
+        self._write(*({"status": "vertex", "vertex": event} for event in events))
 
     def finished(self, result: dict[str, Any]) -> None:
         """The last event of a job that did what was asked."""
@@ -65,7 +66,7 @@ class Events:
         self.has_failed = True
         self._write({"status": "failed", "error": error.to_wire()})
 
-    def _write(self, event: dict[str, Any]) -> None:
-        line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+    def _write(self, *events: dict[str, Any]) -> None:
+        lines = "".join([f"{_encode(event)}\n" for event in events]).encode()
         with self._lock:
-            atomicfile.write_all(self._fd, line)
+            atomicfile.write_all(self._fd, lines)

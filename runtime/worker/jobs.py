@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.errors import InvalidParameter
-from runtime.images import layers, workspace
+from runtime.images import layers, partial, workspace
 from runtime.images.archive import import_rootfs
 from runtime.images.hostcopy import ensure_host_layer
 from runtime.images.load import Loaded, load_images
@@ -112,8 +112,11 @@ def copy_host_layer(paths: Paths, request: dict[str, Any], events: Events) -> di
 
 
 def empty_trash(paths: Paths, request: dict[str, Any], events: Events) -> dict[str, Any]:
-    """Delete everything in the trash -> `Removed` and `Kept` (paths that could not go)."""
+    """Delete everything in the trash, and what dead jobs left -> `Removed` and `Kept` (paths that could not go)."""
     os.nice(_NICE)
+    images = ImageStore(paths).root
+    workspace.sweep(images)
+    partial.expire(images)
     removed = 0
     kept: list[str] = []
     # entries that arrive while we are at it are deleted as well
@@ -160,10 +163,19 @@ JOBS: Final[dict[str, Callable[[Paths, dict[str, Any], Events], dict[str, Any]]]
     "resolve_digest": registryjobs.resolve_digest,
     "list_tags": registryjobs.list_tags,
     "check_login": registryjobs.check_login,
+    "fetch_artifact": registryjobs.fetch_artifact,
+    "publish_artifact": registryjobs.publish_artifact,
 }
 
-PRELOADS: Final[dict[str, Callable[[], None]]] = {"build_image": buildjobs.preload}
-"""What a job imports before its request is there: a worker that was started in advance has that behind it."""
+PRELOADS: Final[dict[str, Callable[[], None]]] = {
+    "build_image": buildjobs.preload,
+    "pull_image": registryjobs.preload,
+    "push_image": registryjobs.preload,
+    "resolve_digest": registryjobs.preload,
+    "list_tags": registryjobs.preload,
+    "check_login": registryjobs.preload,
+}
+"""What a template imports when the first of these jobs comes."""
 
 
 def _store(paths: Paths) -> ImageStore:

@@ -112,8 +112,8 @@ class Scope:
     """The variables of one stage while its instructions go by, in order.
 
     `environment` is all that a RUN sees and words expand to: image ENV and build arguments. `arguments` are the declared
-    ARGs alone, in order (None: declared, but without a value). `image` is the ENV that the image gets. `warnings` collects
-    uses of undefined variables.
+    ARGs alone, in order (None: declared, but without a value), `own` the names that this stage has declared, each as
+    often as it did, `defaults` what they were declared with. `image` is the ENV that the image gets. `warnings` collects uses of undefined variables.
     """
 
     known: Globals
@@ -121,6 +121,8 @@ class Scope:
     arguments: dict[str, str | None] = field(default_factory=dict)
     image: dict[str, str] = field(default_factory=dict)
     warnings: list[LintWarning] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+    defaults: dict[str, str | None] = field(default_factory=dict)
 
     def evaluate(self, instruction: T) -> T:
         """The instruction expanded; ARG and ENV take effect for those that follow. Raises DockerfileError with the line."""
@@ -137,8 +139,12 @@ class Scope:
         return found
 
     def declared(self, instruction: ArgInstruction) -> list[tuple[str, str | None]]:
-        """The names of an ARG that has gone by, with their values (None for none): what the image's history shows."""
-        return [(arg.name, self.arguments.get(arg.name)) for arg in instruction.args]
+        """The names of the ARG that has just gone by, with their defaults (None for none): its text in a history."""
+        return [(arg.name, self.defaults[arg.name]) for arg in instruction.args]
+
+    def run_arguments(self) -> list[tuple[str, str]]:
+        """What a RUN's text in a history begins with: this stage's own arguments, with what its command sees of them."""
+        return [(name, self.environment.get(name, "")) for name in self.own]
 
     def _recording(self, missing: list[str]) -> Lookup:
         def lookup(name: str) -> str | None:
@@ -151,11 +157,12 @@ class Scope:
 
     def _declare(self, instruction: ArgInstruction) -> None:
         for arg in instruction.args:
+            default = None if arg.default is None else self._default(arg.default, instruction)
             value = self.known.given.get(arg.name)
-            if value is None and arg.default is None:
-                value = self.known.values.get(arg.name)
-            elif value is None and arg.default is not None:
-                value = self._default(arg.default, instruction)
+            if value is None:
+                value = self.known.values.get(arg.name) if default is None else default
+            self.own.append(arg.name)
+            self.defaults[arg.name] = default
             self.arguments[arg.name] = value
             if value is not None:
                 self.environment[arg.name] = value

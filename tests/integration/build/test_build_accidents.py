@@ -6,15 +6,16 @@ import os
 import secrets
 import signal
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.jobs import jobs, leftovers
 from tests.kit.stack import Stack, poll
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -32,14 +33,6 @@ def small_disk(tmp_path: Path) -> Iterator[Stack]:
     finally:
         # lazily: processes are gone from the table a moment before their mounts are
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def leftovers(stack: Stack) -> list[str]:
-    """Mounts below the data root, and what lies in the store's working places."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        mounts = [line.split()[4] for line in file if f" {stack.root}/data/" in line]
-    images = stack.root / "data" / "images"
-    return [*mounts, *(str(path) for name in ("tmp", "partial") for path in (images / name).glob("*"))]
 
 
 def build(stack: Stack, text: str) -> str:
@@ -67,36 +60,26 @@ def test_a_full_disk_fails_the_step_and_the_space_comes_back(small_disk: Stack, 
     build(small_disk, "FROM localhost/host\nRUN head -c 1M /dev/zero > /big\n")
 
 
-def workers(stack: Stack) -> list[int]:
-    """Jobs of this stack's engine."""
-    engine = stack.status()["Pid"]
-    children = [
-        int(pid) for path in Path(f"/proc/{engine}/task").glob("*/children") for pid in path.read_text().split()
-    ]
-    return [pid for pid in children if b"runtime.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
 @pytest.mark.parametrize("victim", ["worker", "engine", "client"])
 def test_a_killed_build_leaves_nothing_and_is_repeated(module_stack: Stack, victim: str) -> None:
     stack = module_stack
-    stack.write("Dockerfile", f"FROM localhost/host\nRUN echo begun {victim}; sleep 3; echo over\n")
+    step = f"RUN --mount=type=secret,id=pace echo begun {victim}; sleep $(cat /run/secrets/pace); echo over"
+    stack.write("Dockerfile", f"FROM localhost/host\n{step}\n")
+    arguments = ("image", "build", "--progress", "plain", "-t", f"killed:{victim}", "--secret", "id=pace,src=pace", ".")
+    stack.write("pace", "60")
     stack.run("image", "ls")
-    client = stack.start("image", "build", "--progress", "plain", "-t", f"killed:{victim}", ".")
+    client = stack.start(*arguments)
     assert client.stderr is not None
-    told = client.stderr
-    assert any(f"begun {victim}" in line and "echo" not in line for line in told)
-    pids = {
-        "client": lambda: [client.pid],
-        "worker": lambda: workers(stack),
-        "engine": lambda: [int(stack.status()["Pid"])],
-    }
-    found = pids[victim]()
-    assert found
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
+    assert any(f"begun {victim}" in line and "echo" not in line for line in client.stderr)
+    found = {"client": [client.pid], "worker": jobs(stack, "build_image"), "engine": [int(stack.status()["Pid"])]}[
+        victim
+    ]
+    assert len(found) == 1
+    os.kill(found[0], signal.SIGKILL)
     with client:
         client.wait(30)
     assert stack.run("image", "inspect", f"killed:{victim}", ok=False).code != 0
-    stack.run("image", "build", "-t", f"killed:{victim}", ".")
-    # what a killed worker left is swept by the next job
-    poll(lambda: not leftovers(stack), 5, "nothing is left")
+    poll(lambda: not leftovers(stack), 10, "nothing is left")
+    stack.write("pace", "0")
+    stack.run(*arguments)
+    poll(lambda: not leftovers(stack), 5, "nothing is left of the repeat")

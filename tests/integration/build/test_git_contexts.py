@@ -270,6 +270,10 @@ def test_a_hostile_repository_reaches_nothing_of_this_machine(module_stack: Stac
     build(module_stack, ".", "--build-context", f"repo={url}")
     module_stack.write("Dockerfile", "FROM localhost/host\nCOPY --from=repo out/hostname /x\n")
     assert "hostname" in failure(module_stack, ".", "--build-context", f"repo={url}")
+    linked = repository(server, "linked.git", {"word": "x\n"}, {".dockerignore": f"{own}/private-file"})
+    module_stack.write("Dockerfile", "FROM localhost/host\nCOPY --from=repo . /src\n")
+    text = failure(module_stack, ".", "--build-context", f"repo={server.url}/{linked.name}")
+    assert ".dockerignore: leads out of the build context" in text
     for address in (f"ext::sh -c 'touch {stolen}'", f"file://{server.folder}/part.git"):
         modules = f'[submodule "m"]\n\tpath = m\n\turl = "{address}"\n'
         (hostile / ".gitmodules").write_text(modules)

@@ -212,6 +212,20 @@ def test_an_archive_or_a_dockerfile_may_come_on_standard_input(module_stack: Sta
     assert image(module_stack, "piped")
 
 
+@pytest.mark.parametrize("kind", ["w", "w:gz", "w:xz"])
+def test_an_archive_that_is_piped_in_is_the_context(module_stack: Stack, tmp_path: Path, kind: str) -> None:
+    module_stack.write("piped/other/Containerfile", "FROM scratch\nCOPY seed /\n")
+    module_stack.write("piped/seed", f"{kind}\n")
+    with tarfile.open(tmp_path / "context", kind) as archive:  # type: ignore[call-overload]
+        archive.add(module_stack.folder / "piped", ".")
+    command = [*module_stack.program, "image", "build", "-t", "piped:tar", "-f", "other/Containerfile", "-"]
+    with open(tmp_path / "context", "rb") as stdin:
+        subprocess.run(
+            command, stdin=stdin, env=module_stack.environ(), cwd=tmp_path, check=True, capture_output=True, timeout=60
+        )
+    assert image(module_stack, "piped:tar")["Size"] == len(f"{kind}\n")
+
+
 def test_onbuild_triggers_run_in_the_build_that_starts_from_the_image(module_stack: Stack, tmp_path: Path) -> None:
     build(module_stack, "FROM localhost/host\nONBUILD COPY trig /trig\nONBUILD RUN cat /trig\n", "-t", "parent:1")
     module_stack.write("trig", "triggered\n")

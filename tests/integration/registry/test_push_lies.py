@@ -14,36 +14,14 @@ from runtime.errors import EngineError, Forbidden, SystemFailure, Unavailable
 from runtime.images.archive import import_rootfs
 from runtime.images.reference import parse
 from runtime.images.registry.push import push_image
-from tests.kit.lyingregistry import digest_of, error, tar_of
+from tests.kit.lyingregistry import error, take, tar_of
 
 if TYPE_CHECKING:
-    from tests.kit.lyingregistry import LyingRegistry, Request
+    from tests.kit.lyingregistry import LyingRegistry
 
 pytestmark = pytest.mark.root
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-def take(registry: LyingRegistry) -> None:
-    """Let the registry store what is pushed."""
-
-    def stored(request: Request) -> bool:
-        path, _, query = request.path.partition("?")
-        if request.command == "POST" and path.endswith("/blobs/uploads/"):
-            request.answer(202, Location=f"{path}session?state=1")
-        elif request.command == "PUT" and "/blobs/uploads/" in path:
-            digest = query.partition("digest=")[2].replace("%3A", ":")
-            registry.blobs[digest] = request.body
-            request.answer(201 if digest_of(request.body) == digest else 400)
-        elif request.command == "PUT" and "/manifests/" in path:
-            name = path.removeprefix("/v2/").replace("/manifests/", ":")
-            registry.document(name, request.body, request.headers["content-type"])
-            request.answer(201)
-        else:
-            return False
-        return True
-
-    registry.lies.append(stored)
 
 
 @pytest.fixture

@@ -6,18 +6,29 @@ a `${v#}` without a pattern: Docker 26 dies of either, and takes every container
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from runtime.build.dockerfile.problem import DockerfileError
-from tests.kit import peer_build
+from tests.kit import peer, peer_build
 from tests.kit.imageconfig import evaluate
 
 pytestmark = [
     pytest.mark.peer,
-    pytest.mark.skipif(not (peer_build.engine() and peer_build.buildx()), reason="no Docker engine with buildx"),
+    pytest.mark.skipif(
+        not (peer.is_chosen() or (peer_build.engine() and peer_build.buildx())),
+        reason=f"needs {peer.SWITCH}, or DOCKER_HOST of an engine with buildx",
+    ),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _engine() -> None:
+    if peer.is_chosen():
+        os.environ["DOCKER_HOST"] = peer.start()["DOCKER_HOST"]
+
 
 FIELDS = (
     "Env", "Labels", "Cmd", "Entrypoint", "Shell", "ExposedPorts", "Volumes", "User", "WorkingDir", "StopSignal", "OnBuild",

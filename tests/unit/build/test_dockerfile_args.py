@@ -105,6 +105,7 @@ def test_build_arguments_are_for_run_and_not_for_the_image() -> None:
     declared, _ = map(here.evaluate, dockerfile.stages[0].instructions)
     assert isinstance(declared, model.ArgInstruction)
     assert here.declared(declared) == [("A", "1"), ("B", None)]
+    assert here.run_arguments() == [("A", "1"), ("B", "")]
     assert here.environment == {"PATH": DEFAULT_PATH, "A": "1", "C": "3"}
     assert "A" not in here.image
 

@@ -53,6 +53,8 @@ def test_collection_takes_halves_that_are_old_and_not_at_work(tmp_path: Path) ->
         with open(f"{directory}/{name}", "wb") as file:
             file.write(b"half")
     fd = partial.locked(f"{directory}/busy", lambda: None)
+    with open(f"{directory}/claim-of-a-dead-job", "wb"):
+        pass
     for name in ("old", "busy"):
         os.utime(f"{directory}/{name}", (old, old))
     removal.collect(store)
