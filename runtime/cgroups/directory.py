@@ -62,14 +62,15 @@ def read_table(path: str) -> dict[str, int]:
     return table
 
 
-def make(path: str) -> None:
-    """mkdir, existing is fine. Raises SyscallError."""
+def make(path: str) -> bool:
+    """mkdir; False if it was there already. Raises SyscallError."""
     try:
         os.mkdir(path, 0o755)
     except FileExistsError:
-        pass
+        return False
     except OSError as error:
         raise SyscallError("mkdir", error.errno or 0, path) from error
+    return True
 
 
 def tree(path: str) -> list[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from errno import ENOENT
 from typing import Any
 
-from runtime.cgroups import directory, resources_v1
+from runtime.cgroups import directory, placement, resources_v1
 from runtime.errors import SyscallError, SystemFailure
 
 ALWAYS = ("memory", "cpu", "cpuacct", "pids", "devices", "freezer")
@@ -127,6 +128,9 @@ class ManagerV1:
                 directory.remove(f"{mount}/{self.name}", patience=0.0 if failure else directory.PATIENCE)
             except SyscallError as error:
                 failure = failure or error
+            else:
+                if not placement.is_own(self.name):
+                    placement.prune(mount, self.name)
         if failure is not None:
             raise failure
 
@@ -137,17 +141,18 @@ class ManagerV1:
         if controller in self._mounts:
             self._directories.setdefault(controller, f"{self._mounts[controller]}/{self.name}")
 
-    def _make(self, path: str) -> None:
+    def _make(self, path: str) -> bool:
+        """False if it was there already."""
         try:
-            os.mkdir(path, 0o755)
-        except FileExistsError:
-            return
-        except FileNotFoundError:
-            # The parent is made by whoever comes first, and removed by whoever leaves last: perhaps just now.
-            self._make(os.path.dirname(path))
-            self._make(path)
-        except OSError as error:
-            raise SyscallError("mkdir", error.errno or 0, path) from error
+            return directory.make(path)
+        except SyscallError as error:
+            if error.errno != ENOENT:
+                raise
+        # The parent is made by whoever comes first, and removed by whoever leaves last: perhaps just now.
+        above = os.path.dirname(path)
+        if self._make(above) and not placement.is_own(self.name):
+            placement.mark(above)
+        return self._make(path)
 
     def _write(self, file: str, value: str) -> bool:
         path = self._directories.get(resources_v1.controller(file))

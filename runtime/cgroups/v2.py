@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import time
+from errno import ENOENT
 from typing import TYPE_CHECKING, Any
 
-from runtime.cgroups import devicefilter, directory, resources_v2
+from runtime.cgroups import devicefilter, directory, placement, resources_v2
 from runtime.errors import SyscallError, SystemFailure
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 CONTROLLERS = ("cpu", "memory", "pids", "cpuset", "io")
 FREEZE_SECONDS = 2.0
+_ATTEMPTS = 5
 
 
 class ManagerV2:
@@ -105,13 +107,27 @@ class ManagerV2:
             os.close(self._join)
             self._join = None
         directory.remove(self._path)
+        if not placement.is_own(self.name):
+            placement.prune(self._mount, self.name)
 
     def _make(self) -> None:
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                self._make_all()
+            except SyscallError as error:
+                # Whoever leaves a parent last removes it: perhaps just now.
+                if error.errno != ENOENT or not left:
+                    raise
+            else:
+                return
+
+    def _make_all(self) -> None:
         path = self._mount
         for part in self.name.split("/"):
             self._delegate(path)
             path = f"{path}/{part}"
-            directory.make(path)
+            if directory.make(path) and path != self._path and not placement.is_own(self.name):
+                placement.mark(path)
 
     def _delegate(self, path: str) -> None:
         have = directory.read(f"{path}/cgroup.subtree_control").split()

@@ -6,13 +6,26 @@ delete them all.
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import re
 import zlib
+from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidParameter
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PREFIX = "pyc"
 """Every bridge of every engine of ours begins with it."""
+BRIDGE_OPTION = "com.docker.network.bridge.name"
+INTERFACE_PREFIX_OPTION = "com.docker.network.container_iface_prefix"
+BINDING_OPTION = "com.docker.network.bridge.host_binding_ipv4"
+"""Driver options of a network: its bridge's own name, what the interfaces in its containers begin with, and the address
+that ports are published on which name none."""
+_LONGEST, _LONGEST_PREFIX = 15, 12
+_INTERFACE = re.compile(r"[^\s/:\0]+")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(?:\1[0-9a-fA-F]{2}){4}")
 
 
@@ -34,6 +47,24 @@ def link_group(engine_id: str, network_id: str) -> int:
 def table_name(engine_id: str) -> str:
     """The engine's nftables table, the same name in the families ip and ip6."""
     return f"pycompose_{engine_id}"
+
+
+def check_options(options: Mapping[str, str], network: str) -> None:
+    """Refuse names that the kernel would take for no interface, and what is no address; raises InvalidParameter."""
+    for option, longest in ((BRIDGE_OPTION, _LONGEST), (INTERFACE_PREFIX_OPTION, _LONGEST_PREFIX)):
+        text = options.get(option) or ""
+        if text and (not _INTERFACE.fullmatch(text) or text in {".", ".."} or len(os.fsencode(text)) > longest):
+            raise InvalidParameter(
+                f"network {network}: option {option} is {text!r}, "
+                f"expected 1 to {longest} characters without space, slash or colon"
+            )
+    address = options.get(BINDING_OPTION) or ""
+    try:
+        ipaddress.IPv4Address(address or "0.0.0.0")
+    except ValueError:
+        raise InvalidParameter(
+            f"network {network}: option {BINDING_OPTION} is {address!r}, expected an IPv4 address"
+        ) from None
 
 
 def check_mac_address(text: str, network: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runtime.oci.mounts import Context
     from runtime.oci.process import Process
 
+_SHELL: Final = b"/bin/sh"
 _NULL: Final = os.makedev(1, 3)
 
 
@@ -106,10 +107,18 @@ def put_on(context: Context, process: Process) -> None:
         kernel.seccomp_set_filter(process.seccomp, process.seccomp_flags)
 
 
-def execute(kernel: Kernel, process: Process) -> None:
-    """execve, or ExecError with the exit code that a shell would give."""
+def execute(kernel: Kernel, process: Process, *, by_shell: bool = False) -> None:
+    """execve, or ExecError with the exit code that a shell would give.
+
+    With `by_shell` a script without a first line is run by /bin/sh, as execvp(3) has it, which Docker's init uses.
+    """
     try:
-        kernel.execve(process.executable, process.argv, process.env)
+        try:
+            kernel.execve(process.executable, process.argv, process.env)
+        except SyscallError as error:
+            if not by_shell or not execreason.is_bare_script(kernel, process.executable, error.errno):
+                raise
+            kernel.execve(_SHELL, [_SHELL, process.executable, *process.argv[1:]], process.env)
     except SyscallError as error:
         shown = os.fsdecode(process.argv[0])
         code = NOT_FOUND if error.errno == ENOENT else NOT_EXECUTABLE

@@ -45,6 +45,12 @@ def explain(kernel: Kernel, path: bytes, errno: int) -> str:
     return _why_not_found(head) if errno == ENOENT else _why_no_program(head)
 
 
+def is_bare_script(kernel: Kernel, path: bytes, errno: int) -> bool:
+    """Whether it was no program for being a text without a first line that names its interpreter."""
+    head = _head(kernel, path) if errno == ENOEXEC else None
+    return head is not None and head != b"" and _is_text(head) and not head.startswith(b"#!")
+
+
 def _head(kernel: Kernel, path: bytes) -> bytes | None:
     try:
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
@@ -81,8 +87,12 @@ def _why_no_program(head: bytes) -> str:
         order = _order(head)
         machine = _MACHINES.get(int.from_bytes(head[18:20], order), "another machine")
         return "" if machine == _OWN else f": it is made for {machine}, this machine is {_OWN}"
-    text = head.isascii() and head.decode().replace("\n", "").replace("\t", "").replace("\r", "").isprintable()
-    return ': a script needs a first line like "#!/bin/sh"' if text and not head.startswith(b"#!") else ""
+    return ': a script needs a first line like "#!/bin/sh"' if _is_text(head) and not head.startswith(b"#!") else ""
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a shell may be given it: no binary, in whatever encoding."""
+    return b"\0" not in head and not head.startswith(b"\x7fELF")
 
 
 def _loader(head: bytes) -> bytes:

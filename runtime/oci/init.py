@@ -236,7 +236,7 @@ def become(kernel: Kernel, context: Context, process: Process, start: Start, *, 
 
 def _execute_below_init(kernel: Kernel, process: Process, sync: int) -> None:
     try:
-        credentials.execute(kernel, process)
+        credentials.execute(kernel, process, by_shell=True)
     except BaseException as error:  # our parent, pid 1, has given up the socket: only we can say it
         messages.send(sync, messages.encode_failure("start", error))
         os._exit(getattr(error, "exit_code", messages.ENGINE_FAILED))

@@ -1,7 +1,8 @@
 """Whose data root this is: the engine's id, also where its file is damaged, and which interfaces carry it.
 
 Names in the kernel carry the id in whole (tables, cgroups) or its first four digits (interfaces have 15 characters): the
-latter are ours only where the rest is a network of ours, or where no other engine shares the digits.
+latter are ours only where the rest is a network of ours, or where no other engine shares the digits. A bridge that
+the user named is known by its group, a number made of our id and its network's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from runtime.network import naming
 from runtime.reset import kernelview
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from runtime.paths import Paths
 
@@ -39,11 +40,14 @@ def read_id(root: str) -> str:
     return found if _ID.fullmatch(found) else ""
 
 
-def interfaces(paths: Paths, identity: str, names: Iterable[str], tables: Iterable[str]) -> list[str]:
+def interfaces(paths: Paths, identity: str, names: Collection[str], tables: Iterable[str]) -> list[str]:
     """Those of the host's interfaces that are this engine's."""
     if not identity:
         return []
-    known = {naming.bridge_name(identity, network) for network in network_ids(paths)}
+    networks = network_ids(paths)
+    known = {naming.bridge_name(identity, network) for network in networks}
+    groups = {naming.link_group(identity, network) for network in networks}
+    known |= {name for name in names if kernelview.group(name) in groups}
     digits = identity[:4]
     shared = any(
         table.startswith(naming.table_name(digits)) and table != naming.table_name(identity) for table in tables

@@ -57,6 +57,7 @@ def look(paths: Paths) -> Inventory:
     _check_alone(paths, engine)
     tables = kernelview.tables()
     names = _containers(paths)
+    cgroups = kernelview.cgroups(engine, names)
     mounted = kernelview.mounts(paths.run, paths.root)
     return Inventory(
         engine=engine,
@@ -64,7 +65,7 @@ def look(paths: Paths) -> Inventory:
         run=paths.run,
         folders=folders,
         containers=sorted(names.values()),
-        running=sorted(names.get(each, each[:SHORT_ID]) for each in kernelview.busy(engine)),
+        running=sorted(names.get(each, each[:SHORT_ID]) for each in kernelview.busy(cgroups)),
         networks=sorted(_names(paths.networks).values()),
         volumes=_listing(paths.volumes),
         images=len(_listing(f"{paths.images}/records")),
@@ -72,7 +73,7 @@ def look(paths: Paths) -> Inventory:
         interfaces=identity.interfaces(paths, engine, kernelview.links(), tables),
         tables=[name for name in tables if engine and name == naming.table_name(engine)],
         rules=identity.interfaces(paths, engine, _excepted(), tables),
-        cgroups=kernelview.cgroups(engine),
+        cgroups=cgroups,
         mounts=[point for point, kind in mounted if kind in _OURS_ON_THE_HOST],
         left=[point for point, kind in mounted if kind not in _OURS_ON_THE_HOST],
     )

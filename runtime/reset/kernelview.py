@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from runtime.cgroups import layout
+from runtime.cgroups import layout, placement
 from runtime.linux import procfs
 from runtime.linux.netlink import NetlinkError
 from runtime.linux.nfnetlink import NetfilterSocket
 from runtime.network import naming
 
-PARENT = "pycompose"
-"""The cgroup that holds one for each engine."""
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 
 def engines() -> list[tuple[str, list[str]]]:
     """(engine id, names of the cgroups in it) of each hierarchy."""
     return [
-        (name, _folders(f"{mount}/{PARENT}/{name}"))
+        (name, _folders(f"{mount}/{placement.OWN}/{name}"))
         for mount in dict.fromkeys(layout.detect().mounts.values())
-        for name in _folders(f"{mount}/{PARENT}")
+        for name in _folders(f"{mount}/{placement.OWN}")
     ]
 
 
-def cgroups(identity: str) -> list[str]:
-    """Names of the engine's container cgroups below its own."""
-    return sorted({name for engine, inside in engines() if identity and engine == identity for name in inside})
+def cgroups(identity: str, containers: Collection[str]) -> list[str]:
+    """The engine's cgroups, below the mount points: all below its own, and `containers` (ids) below parents of the user's."""
+    if not identity:
+        return []
+    own = {f"{placement.OWN}/{engine}/{name}" for engine, inside in engines() if engine == identity for name in inside}
+    elsewhere: set[str] = set()
+    for mount in dict.fromkeys(layout.detect().mounts.values()) if containers else ():
+        for folder, below, _ in os.walk(mount):
+            here = os.path.relpath(folder, mount)
+            below[:] = [name for name in below if here != "." or name != placement.OWN]
+            elsewhere.update(os.path.normpath(f"{here}/{name}") for name in below if name in containers)
+    return sorted(own | elsewhere)
 
 
-def busy(identity: str) -> list[str]:
-    """Names of those of them that have processes in them."""
+def busy(cgroups: Iterable[str]) -> list[str]:
+    """Names, without what is above them, of those that have processes in them."""
     machine = layout.detect()
-    return [name for name in cgroups(identity) if machine.manager(f"{PARENT}/{identity}/{name}").pids()]
+    return [os.path.basename(name) for name in cgroups if machine.manager(name).pids()]
 
 
 def links() -> list[str]:
     """Names of the host's interfaces."""
     return sorted(os.listdir("/sys/class/net"))
+
+
+def group(link: str) -> int:
+    """The group of an interface; 0, that of all others, if there is no such interface."""
+    try:
+        with open(f"/sys/class/net/{link}/netdev_group", encoding="ascii") as stream:
+            return int(stream.read())
+    except (OSError, ValueError):
+        return 0
 
 
 def tables() -> list[str]:

@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime.cgroups import layout
+from runtime.cgroups import layout, placement
 from runtime.errors import EngineError, Unavailable
 from runtime.linux import constants as c
 from runtime.linux.nfnetlink import NetfilterSocket
@@ -53,7 +53,7 @@ def _thaw(found: Inventory) -> None:
     """A frozen process takes no signal, not even the last one."""
     cgroups = layout.detect()
     for name in found["cgroups"]:
-        cgroups.manager(f"{kernelview.PARENT}/{found['engine']}/{name}").thaw()
+        cgroups.manager(name).thaw()
 
 
 def _lock(paths: Paths) -> int | None:
@@ -71,11 +71,11 @@ def _lock(paths: Paths) -> int | None:
 def _remove_cgroups(paths: Paths, found: Inventory) -> None:
     cgroups = layout.detect()
     for name in found["cgroups"]:
-        manager = cgroups.manager(f"{kernelview.PARENT}/{found['engine']}/{name}")
+        manager = cgroups.manager(name)
         manager.kill_all()
         manager.delete()
     if found["engine"]:
-        cgroups.prune(f"{kernelview.PARENT}/{found['engine']}")
+        cgroups.prune(f"{placement.OWN}/{found['engine']}")
 
 
 def _remove_firewall(paths: Paths, found: Inventory) -> None:

@@ -67,7 +67,7 @@ class VolumeStore:
             marks.setdefault(ANONYMOUS_LABEL, "")
         check_name(name)
         driver = driver or "local"
-        if self.exists(name):
+        if self.exists(name) or self._restore_data(name):
             found = self.inspect(name)
             if found["Driver"] != driver:
                 raise Conflict(f"volume {name}: already exists with driver {found['Driver']}", volume=name)
@@ -136,6 +136,14 @@ class VolumeStore:
         for name in names:
             if name.startswith(atomicfile.PREFIX):
                 remove_tree(f"{self.root}/{name}")
+
+    def _restore_data(self, name: str) -> bool:
+        """Whether there is a volume whose data directory was deleted: it has an empty one now."""
+        if not os.path.isdir(f"{self.root}/{name}"):
+            return False
+        os.makedirs(f"{self.root}/{name}/{_DATA}", mode=0o755, exist_ok=True)
+        os.chmod(f"{self.root}/{name}/{_DATA}", 0o755)
+        return True
 
     def _make(self, name: str, record: dict[str, Any]) -> None:
         os.makedirs(self.root, mode=0o711, exist_ok=True)

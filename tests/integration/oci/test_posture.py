@@ -198,7 +198,7 @@ def test_an_unknown_user_is_an_error_before_the_start(bundle: Bundle, user: str,
 )
 @pytest.mark.parametrize("with_init", [False, True])
 def test_what_cannot_be_executed(bundle: Bundle, args: list[str], code: int, message: str, *, with_init: bool) -> None:
-    for name, text in (("script", "#!/no/interpreter\n"), ("garbage", "\1\2\3\4 no program")):
+    for name, text in (("script", "#!/no/interpreter\n"), ("garbage", "\0\1\2\3 no program")):
         (bundle.rootfs / name).write_text(text)
         (bundle.rootfs / name).chmod(0o755)
     answer = bundle.run({**make_spec(*args), "x-init": with_init})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import secrets
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +35,17 @@ FILE = """
         cpu_quota: 20000
         cpu_period: 50000
         pids_limit: 20
+      reserved:
+        <<: *own
+        deploy: {resources: {limits: {cpus: "0.5", memory: 50M, pids: 30}, reservations: {cpus: "0.25", memory: 20M}}}
+      placed: {<<: *own, cgroup_parent: /%(parent)s/deep, runtime: runc, security_opt: [apparmor=unconfined]}
+      weighed:
+        <<: *own
+        blkio_config:
+          device_read_bps: [{path: %(disk)s, rate: 1mb}]
+          device_write_bps: [{path: %(disk)s, rate: 2mb}]
+          device_read_iops: [{path: %(disk)s, rate: 30}]
+          device_write_iops: [{path: %(disk)s, rate: 40}]
       greedy:
         <<: *own
         mem_limit: 32m
@@ -78,19 +93,20 @@ FILE = """
         dns: [192.0.2.1]
         dns_search: [example.org]
         dns_opt: ["ndots:3"]
-        networks: {dual: {ipv6_address: "fd99:71::9", aliases: [other]}}
+        networks: {dual: {ipv6_address: "%(subnet)s::9", aliases: [other]}}
       apart: {<<: *own, networks: [closed]}
       shared: {<<: *own, pid: "service:six", uts: host, cgroup: private, userns_mode: host}
       sick:
         <<: *own
         healthcheck: {test: [CMD-SHELL, exit 1], interval: 100ms, retries: 2, timeout: 2s, start_period: 1ms, start_interval: 100ms}
       unprobed: {<<: *own, healthcheck: {disable: true}}
+      bare: {<<: *own, command: [/bare.sh, two words], volumes: ["./bare.sh:/bare.sh:ro"]}
       stubborn: {<<: *own, init: false, command: "false", restart: "on-failure:2"}
     networks:
       dual:
         enable_ipv6: true
         driver_opts: {com.docker.network.driver.mtu: "1400"}
-        ipam: {config: [{subnet: "fd99:71::/64"}]}
+        ipam: {config: [{subnet: "%(subnet)s::/64"}]}
       closed: {internal: true}
     volumes:
       empty:
@@ -100,6 +116,8 @@ FILE = """
     configs: {inline: {content: "one $$dollar"}}
     secrets: {fromfile: {file: ./secret.txt}, fromenv: {environment: HOME}}
 """
+SUBNET = f"fd99:{0x1000 + secrets.randbelow(0xF000):x}:{0x1000 + secrets.randbelow(0xF000):x}"
+PARENT = f"pyt{secrets.token_hex(4)}"
 FILTER = (
     """{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}"""
 )
@@ -111,10 +129,22 @@ def settings(module_stack: Stack) -> Iterator[Stack]:
     module_stack.write("secret.txt", "hidden")
     module_stack.write("adir/x", "content\n")
     module_stack.environment["PWD"] = str(module_stack.folder)
-    module_stack.compose(FILE)
+    module_stack.write("bare.sh", 'echo "$# $1"\nexec sleep 1000\n').chmod(0o755)
+    module_stack.compose(FILE % {"subnet": SUBNET, "parent": PARENT, "disk": _disk()})
     module_stack.run("up", "-d")
     yield module_stack
     module_stack.run("down", "-v", "-t", "0")
+    if module_stack.is_peer:  # it leaves the parents that it made
+        for path in glob.glob(f"/sys/fs/cgroup/*/{PARENT}"):
+            os.rmdir(f"{path}/deep")
+            os.rmdir(path)
+    assert not glob.glob(f"/sys/fs/cgroup/*/{PARENT}")
+
+
+def _disk() -> str:
+    """A block device whose node lies in /dev."""
+    found = (f"/dev/{name}" for name in sorted(os.listdir("/sys/block"), reverse=True))
+    return next((path for path in found if os.path.exists(path) and stat.S_ISBLK(os.stat(path).st_mode)), "/dev/none")
 
 
 def status(settings: Stack, service: str) -> dict[str, str]:
@@ -132,11 +162,16 @@ def mounts(settings: Stack, service: str) -> dict[str, set[str]]:
     return found
 
 
-def limit(settings: Stack, service: str, controller: str, name: str) -> str:
-    """A value of the container's cgroup of version 1, as the host sees it."""
+def cgroup(settings: Stack, service: str, controller: str) -> str:
+    """Where it lies in a hierarchy of version 1, as the host sees it."""
     pid = settings.inspect(f"{service}-1")["State"]["Pid"]
     with open(f"/proc/{pid}/cgroup", encoding="ascii") as stream:
-        path = next(line.strip().split(":", 2)[2] for line in stream if controller in line.split(":")[1].split(","))
+        return next(line.strip().split(":", 2)[2] for line in stream if controller in line.split(":")[1].split(","))
+
+
+def limit(settings: Stack, service: str, controller: str, name: str) -> str:
+    """A value of the container's cgroup of version 1, as the host sees it."""
+    path = cgroup(settings, service, controller)
     with open(f"/sys/fs/cgroup/{controller}{path}/{name}", encoding="ascii") as stream:
         return stream.read().split("\n")[0]
 
@@ -158,6 +193,40 @@ def limit(settings: Stack, service: str, controller: str, name: str) -> str:
 )
 def test_a_limit_is_in_the_cgroup(settings: Stack, controller: str, name: str, value: str) -> None:
     assert limit(settings, "limits", controller, name) == value
+
+
+@pytest.mark.parametrize(
+    ("controller", "name", "value"),
+    [
+        ("memory", "memory.limit_in_bytes", str(50 << 20)),
+        ("memory", "memory.memsw.limit_in_bytes", str(100 << 20)),
+        ("memory", "memory.soft_limit_in_bytes", str(20 << 20)),
+        ("cpu", "cpu.cfs_quota_us", "50000"),
+        ("pids", "pids.max", "30"),
+    ],
+)
+def test_what_deploy_says_is_in_the_cgroup(settings: Stack, controller: str, name: str, value: str) -> None:
+    assert limit(settings, "reserved", controller, name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("read_bps", 1 << 20), ("write_bps", 2 << 20), ("read_iops", 30), ("write_iops", 40)],
+)
+def test_a_disk_is_read_and_written_no_faster_than_allowed(settings: Stack, name: str, value: int) -> None:
+    number = os.stat(_disk()).st_rdev
+    expected = f"{os.major(number)}:{os.minor(number)} {value}"
+    assert limit(settings, "weighed", "blkio", f"blkio.throttle.{name}_device") == expected
+
+
+@pytest.mark.parametrize("controller", ["memory", "pids", "devices"])
+def test_a_cgroup_lies_below_the_parent_that_was_named(settings: Stack, controller: str) -> None:
+    identity = settings.inspect("placed-1")["Id"]
+    assert cgroup(settings, "placed", controller) == f"/{PARENT}/deep/{identity}"
+
+
+def test_a_script_without_a_first_line_is_run_by_the_shell_below_an_init(settings: Stack) -> None:
+    poll(lambda: "1 two words" in settings.run("logs", "--no-log-prefix", "bare").out)
 
 
 def test_more_processes_than_allowed_are_refused(settings: Stack) -> None:
@@ -226,7 +295,7 @@ def test_addresses_names_and_resolver(settings: Stack) -> None:
     )
     out = settings.exec("six", "sh", "-c", show).out
     assert out.startswith("02:42:0a:00:00:99\n1400\n")
-    for words in ("fd99:71::9/64", "1.2.3.4\tfixed", "::1\tv6", "search example.org", "ndots:3"):
+    for words in (f"{SUBNET}::9/64", "1.2.3.4\tfixed", "::1\tv6", "search example.org", "ndots:3"):
         assert words in out
     assert settings.exec("six", "getent", "hosts", "other").lines
     assert settings.exec("six", "getent", "hosts", "outside").lines

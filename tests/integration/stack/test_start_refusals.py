@@ -69,6 +69,35 @@ REFUSED = {
         "entrypoint: [/p/foreign], volumes: ['./:/p:ro']",
         "exec format error: it is made for s390x, this machine is ",
     ),
+    "a protocol that is not proxied": (
+        "command: sleep 1000, ports: ['127.0.0.1::38412/sctp']",
+        "sctp",
+    ),
+    "a graphics card that nobody drives": (
+        "command: sleep 1000, gpus: all",
+        'could not select device driver "" with capabilities: [[gpu]]',
+    ),
+    "a device that is reserved": (
+        "command: sleep 1000, deploy: {resources: {reservations: {devices: [{driver: nvidia, capabilities: [gpu]}]}}}",
+        'could not select device driver "nvidia" with capabilities: [[gpu]]',
+    ),
+    "a file system the kernel has not": (
+        "command: sleep 1000, volumes: [nfs:/n]",
+        "no such device",
+    ),
+    "a runtime that is not there": ("command: sleep 1000, runtime: kata", "unknown or invalid runtime name: kata"),
+    "a limit for a disk that is not there": (
+        "command: sleep 1000, blkio_config: {device_read_bps: [{path: /dev/nosuch, rate: 1mb}]}",
+        "block device /dev/nosuch: no such device",
+    ),
+    "an address that is not link-local": (
+        "command: sleep 1000, networks: {default: {link_local_ips: [10.1.2.3]}}",
+        "invalid link-local IP address: 10.1.2.3",
+    ),
+    "swap without memory": (
+        "command: sleep 1000, memswap_limit: 64m",
+        "you should always set the memory limit when using memoryswap limit",
+    ),
     "an address no interface has": (
         "command: sleep 1000, mac_address: zz",
         "invalid MAC address zz",
@@ -91,7 +120,7 @@ def test_what_cannot_start_says_why_in_one_line(programs: Stack, case: str) -> N
     attributes, words = REFUSED[case]
     programs.compose(f"""
         services: {{web: {{image: localhost/host, {attributes}}}}}
-        volumes: {{data: }}
+        volumes: {{data: , nfs: {{driver_opts: {{type: nofs, o: "addr=127.0.0.1", device: ":/none"}}}}}}
     """)
     failed = programs.run("up", "-d", ok=False)
     last = failed.err.splitlines()[-1]
@@ -99,6 +128,34 @@ def test_what_cannot_start_says_why_in_one_line(programs: Stack, case: str) -> N
     assert words in last
     assert "compose.yaml:" in last
     assert not [name for name in SYSTEM_CALLS if name in failed.err]
+
+
+NETWORKS = {
+    "ipam: {config: [{subnet: 10.99.77.0/24}, {subnet: 10.99.78.0/24}]}": "bridge driver doesn't support multiple subnets",
+    "driver: macvlan": "driver macvlan is not there: this runtime has bridge, host and none",
+    "driver_opts: {com.docker.network.bridge.name: waytoolongforany}": "expected 1 to 15 characters",
+    "driver_opts: {com.docker.network.bridge.name: lo}": "interface lo exists already",
+    "driver_opts: {com.docker.network.container_iface_prefix: a/b}": "expected 1 to 12 characters without space, slash or colon",
+    "driver_opts: {com.docker.network.bridge.host_binding_ipv4: here}": "expected an IPv4 address",
+}
+
+
+@pytest.mark.parametrize("option", NETWORKS)
+def test_an_option_of_a_network_that_cannot_be_is_told(programs: Stack, option: str) -> None:
+    programs.compose(f"""
+        services: {{web: {{image: localhost/host, command: sleep 1000, networks: [odd]}}}}
+        networks: {{odd: {{{option}}}}}
+    """)
+    failed = programs.run("up", "-d", ok=False)
+    assert failed.code == 1
+    assert NETWORKS[option] in failed.err.splitlines()[-1]
+
+
+def test_a_working_directory_that_is_a_file_is_told_before_anything_is_created(programs: Stack) -> None:
+    programs.compose("services: {early: {image: localhost/host, command: sleep 1000, working_dir: /usr/bin/env}}")
+    failed = programs.run("up", "-d", ok=False)
+    assert "working directory /usr/bin/env: is not a directory in the image" in failed.err
+    assert "early-1" not in programs.states()
 
 
 def test_what_docker_starts_starts(programs: Stack) -> None:

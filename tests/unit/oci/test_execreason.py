@@ -58,3 +58,22 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path / "nothing"):
         assert execreason.explain(KERNEL, os.fsencode(path), ENOENT) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "errno", "bare"),
+    [
+        (b"echo hello\n", ENOEXEC, True),
+        ("echo grüße\n".encode(), ENOEXEC, True),
+        (b"echo hello\n", EACCES, False),
+        (b"#!/bin/sh\n", ENOEXEC, False),
+        (b"", ENOEXEC, False),
+        (elf(), ENOEXEC, False),
+        (b"\1\0\2", ENOEXEC, False),
+    ],
+)
+def test_a_text_that_names_no_interpreter_is_one_for_the_shell(
+    tmp_path: Path, content: bytes, errno: int, bare: bool
+) -> None:
+    (tmp_path / "program").write_bytes(content)
+    assert execreason.is_bare_script(KERNEL, os.fsencode(tmp_path / "program"), errno) is bare
