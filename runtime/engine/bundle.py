@@ -10,12 +10,14 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from runtime.cgroups import placement
 from runtime.engine.creation import hostname, joined_hostname
 from runtime.engine.facts import host_name, spec_facts
 from runtime.engine.names import host_resolver
 from runtime.errors import Conflict
 from runtime.network import hostfiles
 from runtime.oci import hostdevices, spec
+from runtime.shim import orphans
 
 if TYPE_CHECKING:
     from runtime.engine.container import Container
@@ -54,7 +56,7 @@ async def build_bundle(engine: Engine, container: Container) -> str:
             rootfs=rootfs,
             mounts=record.oci_mounts,
             files=files,
-            cgroup=f"pycompose/{engine.id}/{record.id}",
+            cgroup=placement.name(engine.id, record.id, record.host_config.get("CgroupParent") or ""),
         ),
         engine.images.config_of(record.image),
         facts,
@@ -66,7 +68,7 @@ async def build_bundle(engine: Engine, container: Container) -> str:
 def remove_bundle(engine: Engine, container_id: str) -> None:
     """With its container; what a zygote took along when it died is gone already."""
     directory = engine.zygote.bundles
-    for name in (*HOST_FILES, CONFIG):
+    for name in (*HOST_FILES, CONFIG, orphans.INIT):
         try:
             os.unlink(f"{container_id}/{name}", dir_fd=directory)
         except OSError:

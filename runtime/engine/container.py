@@ -1,7 +1,7 @@
-"""One container and its owner: a task that takes one message after the other, from plans and supervision alike.
+"""One container and its states: what plans and supervision ask of it are messages in one inbox.
 
-So a stop never races a restart: both are messages, and whoever comes second sees what the first one did. Handlers are
-short; what takes long (a grace period, a back-off) is a timer that puts a message into the same inbox.
+So a stop never races a restart: whoever comes second sees what the first one did. Handlers are short; what takes long
+(a grace period, a back-off) is a message that comes later.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from runtime.engine.clock import now_rfc3339
+from runtime.engine.inbox import Inbox
 from runtime.engine.log import log
 from runtime.engine.run import Run
-from runtime.errors import Conflict, EngineError, NotFound, SystemFailure
+from runtime.errors import Conflict, EngineError, NotFound
 from runtime.linux import signalnames
 from runtime.supervise import restart
 
@@ -30,13 +31,11 @@ DEFAULT_GRACE = 10.0
 """Seconds between the stop signal and SIGKILL."""
 UNKNOWN_EXIT = 255
 """What Docker reports when nobody saw how a container ended."""
-ORPHAN_CHECKS, ORPHAN_WAIT = 50, 0.02
-"""How often and how long apart (seconds) to look for the exit record of a container whose shim was killed."""
 ALIVE = frozenset({"running", "paused"})
 
 
 class Container:
-    """A record, its current run and the task that owns both."""
+    """A record, its current run and the inbox of the task that owns both."""
 
     def __init__(self, engine: Engine, record: ContainerRecord) -> None:
         self.engine = engine
@@ -49,67 +48,75 @@ class Container:
         self.run_started = 0.0
         """Monotonic time at which the current run began."""
         self._history = restart.RestartHistory()
-        self._inbox: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any] | None]] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._exit_waiters: list[asyncio.Future[None]] = []
         self.attaching: list[FirstAttach] = []
         """Clients that want all that the next run writes."""
         self.files = asyncio.Lock()
         """Held while somebody is at the files of the container at rest, and while it is being started."""
-        self._timer: asyncio.TimerHandle | None = None
-        self._stopping = False
         self._keeps_sandbox = False
         """It is stopped only to be started again by the same plan."""
-        self._task = asyncio.get_running_loop().create_task(self._own(), name=f"container {record.name}")
+        self._inbox = Inbox(self)
+
+    def __str__(self) -> str:
+        return f"container {self.record.name}"
 
     # --- what others ask of it -----------------------------------------------------------------------------------
 
     async def start(self) -> bool:
         """Start it; False if it runs already. Raises what kept it from starting."""
-        return bool(await self._ask(self._start_by_hand))
+        return bool(await self._inbox.ask(self._start_by_hand))
 
     async def stop(self, signal: int | None = None, grace: float | None = None, *, keep_sandbox: bool = False) -> bool:
         """Ask it to end, and end it after `grace` seconds; returns when it ended. False if it was not running.
 
         With `keep_sandbox` its network waits for the next start, or for `drop_sandbox`.
         """
-        exited = await self._ask(lambda: self._begin_stop(signal, grace, keep_sandbox))
+        exited = await self._inbox.ask(lambda: self._begin_stop(signal, grace, keep_sandbox))
         if exited is None:
             return False
         await exited
-        self._tell("stop")
+        self.tell("stop")
         return True
 
     async def drop_sandbox(self) -> None:
         """Give up a sandbox that was kept for a start that did not come."""
-        if not self.gone:
-            await self._ask(self._drop_sandbox)
+        if self._keeps_sandbox:
+            await self._inbox.ask(self._drop_sandbox)
 
     async def kill(self, signal: int) -> None:
         """Send a signal to pid 1; raises Conflict if it is not running."""
-        await self._ask(lambda: self._kill(signal))
+        await self._inbox.ask(lambda: self._kill(signal))
 
     async def pause(self) -> bool:
-        return bool(await self._ask(self._pause))
+        return bool(await self._inbox.ask(self._pause))
 
     async def unpause(self) -> bool:
-        return bool(await self._ask(self._unpause))
+        return bool(await self._inbox.ask(self._unpause))
 
     async def remove(self, *, force: bool, volumes: bool) -> None:
         """Remove it and what is its own on the host; raises Conflict if it runs and `force` is not given."""
-        if self.record.status in ALIVE | {"restarting"}:
-            if not force:
-                raise Conflict(f"container {self.record.name} is running: stop it first or remove it with force")
-            await self.stop(signals.SIGKILL, DEFAULT_GRACE)
-        await self._ask(lambda: self._remove(volumes))
+        while True:
+            if self.record.status in ALIVE | {"restarting"}:
+                if not force:
+                    raise Conflict(f"container {self.record.name} is running: stop it first or remove it with force")
+                await self.stop(signals.SIGKILL, DEFAULT_GRACE)
+            try:
+                await self._inbox.ask(lambda: self._remove(volumes))
+            except Conflict:
+                # a start that was asked for before came first: that run is to end as well
+                if not force or self.record.status not in ALIVE:
+                    raise
+            else:
+                return
 
     async def adopt(self, run: Run) -> None:
         """Take over a run that an earlier engine began."""
-        await self._ask(lambda: self._adopt(run))
+        await self._inbox.ask(lambda: self._adopt(run))
 
     async def note_lost(self, exit_record: dict[str, Any] | None) -> None:
         """Its shim is gone: the run ended as the exit record says, or nobody knows how."""
-        await self._ask(lambda: self._ended(exit_record))
+        await self._inbox.ask(lambda: self._ended(exit_record))
 
     async def run_ended(self, run: Run, report: dict[str, Any]) -> None:
         """The exit of `run`, unless a later run has taken its place."""
@@ -121,18 +128,11 @@ class Container:
         if self.run is not run or self.record.status not in ALIVE:
             return
         log.error("container %s: its shim was killed", self.record.name)
-        run.kill_everything()
-        for _ in range(ORPHAN_CHECKS):
-            # The zygote reaps the orphan and notes its true exit status.
-            found = self.engine.read_exit_record(self.record)
-            if found is not None:
-                break
-            await asyncio.sleep(ORPHAN_WAIT)
-        await self._ended(found)
+        await self._ended(await run.end_orphan())
 
     def post(self, handler: Callable[[], Awaitable[Any]]) -> None:
         """Put a message into the inbox without waiting for it to be handled."""
-        self._inbox.put_nowait((handler, None))
+        self._inbox.post(handler)
 
     def notify(self) -> None:
         """Something about the container changed: wake who waits for it."""
@@ -144,7 +144,15 @@ class Container:
         await self._changed.wait()
 
     def tell(self, action: str, **attributes: str) -> None:
-        self._tell(action, **attributes)
+        """Publish an event of the container."""
+        record = self.record
+        self.engine.events.publish(
+            "container",
+            action,
+            record.id,
+            record.name,
+            {"image": record.config.get("Image", ""), **record.config.get("Labels", {}), **attributes},
+        )
 
     @property
     def running(self) -> bool:
@@ -161,57 +169,18 @@ class Container:
 
     async def close(self) -> None:
         """The engine goes, the container stays."""
-        self._task.cancel()
+        self._inbox.close()
         if self.health is not None:
             self.health.stop()
-        if self._timer is not None:
-            self._timer.cancel()
         if self.run is not None:
             self.run.leave()
-
-    # --- the owner -----------------------------------------------------------------------------------------------
-
-    async def _ask(self, handler: Callable[[], Awaitable[Any]]) -> Any:
-        if self.gone:
-            raise NotFound(f"no such container: {self.record.name}")
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._inbox.put_nowait((handler, future))
-        return await future
-
-    async def _own(self) -> None:
-        while not self.gone:
-            handler, future = await self._inbox.get()
-            try:
-                result = await handler()
-            except EngineError as error:
-                self._answer(future, None, error)
-            except Exception as error:  # the owner must survive any fault of one message
-                log.exception("container %s", self.record.name)
-                self._answer(future, None, SystemFailure(f"container {self.record.name}: {error!r}"))
-            else:
-                self._answer(future, result, None)
-        while not self._inbox.empty():
-            _, future = self._inbox.get_nowait()
-            self._answer(future, None, NotFound(f"no such container: {self.record.name}"))
-
-    def _answer(self, future: asyncio.Future[Any] | None, result: Any, error: EngineError | None) -> None:
-        if future is None:
-            if error is not None:
-                log.error("container %s: %s", self.record.name, error)
-            return
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
 
     # --- start ---------------------------------------------------------------------------------------------------
 
     async def _start_by_hand(self) -> bool:
         if self.record.status in ALIVE:
             return False
-        self._cancel_timer()
+        self._inbox.cancel_timer()
         self.record.manually_stopped = False
         self.record.restart_count = 0
         self._history = restart.RestartHistory()
@@ -224,7 +193,6 @@ class Container:
         record.run += 1
         record.error = ""
         record.oom_killed = False
-        self._stopping = False
         run = Run(self)
         try:
             async with self.files:
@@ -237,9 +205,8 @@ class Container:
             record.finished_at = now_rfc3339()
             if previous is not None:
                 previous.finish()
-            self._keeps_sandbox = False
-            await self.engine.sandboxes.release(self)
-            await self.engine.store.write_container(record)
+            await self._release_sandbox()
+            await self.engine.store.note_container(record)
             self.notify()
             raise
         if previous is not None:
@@ -257,10 +224,10 @@ class Container:
         record.started_at = started_at
         self.health = self.engine.monitor_health(self)
         with self.engine.steps.measure("record and published ports"):
-            writing = asyncio.ensure_future(self.engine.store.write_container(record))
+            writing = asyncio.ensure_future(self.engine.store.note_container(record))
             await self.engine.ports.publish(self)
             await writing
-        self._tell("start")
+        self.tell("start")
         self.notify()
 
     async def _adopt(self, run: Run) -> None:
@@ -292,14 +259,13 @@ class Container:
         elif not keep_sandbox:
             await self._drop_sandbox()
         if record.status == "restarting":
-            self._cancel_timer()
+            self._inbox.cancel_timer()
             await self._settle("exited")
             return None
         if record.status not in ALIVE or self.run is None:
             return None
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._exit_waiters.append(waiter)
-        self._stopping = True
         chosen = signal if signal is not None else self.stop_signal()
         self._send_signal(chosen)
         if record.status == "paused":
@@ -309,8 +275,7 @@ class Container:
         seconds = grace if grace is not None else float(record.config.get("StopTimeout", DEFAULT_GRACE))
         if seconds >= 0:
             run = self.run
-            self._cancel_timer()
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.post, lambda: self._grace_over(run))
+            self._inbox.post_later(seconds, lambda: self._grace_over(run))
         return waiter
 
     async def _grace_over(self, run: Run) -> None:
@@ -330,7 +295,7 @@ class Container:
     def _send_signal(self, signal: int) -> None:
         if self.run is not None:
             self.run.signal(signal)
-            self._tell("kill", signal=str(signal))
+            self.tell("kill", signal=str(signal))
 
     def stop_signal(self) -> int:
         """The configured stop signal's number."""
@@ -355,8 +320,8 @@ class Container:
         return True
 
     async def _changed_state(self, action: str) -> None:
-        await self.engine.store.write_container(self.record)
-        self._tell(action)
+        await self.engine.store.note_container(self.record)
+        self.tell(action)
         self.notify()
 
     # --- the end of a run ----------------------------------------------------------------------------------------
@@ -365,7 +330,7 @@ class Container:
         record = self.record
         if record.status not in ALIVE:
             return
-        self._cancel_timer()
+        self._inbox.cancel_timer()
         record.exit_code = UNKNOWN_EXIT if report is None else int(report["exit_code"])
         record.oom_killed = bool(report and report.get("oom"))
         record.finished_at = report["at"] if report else now_rfc3339()
@@ -376,13 +341,13 @@ class Container:
             self.health = None
         self.engine.ports.withdraw(self)
         if record.oom_killed:
-            self._tell("oom")
-        self._tell("die", exitCode=str(record.exit_code))
+            self.tell("oom")
+        self.tell("die", exitCode=str(record.exit_code))
         decision = self._decide()
         if isinstance(decision, restart.Restart):
             record.restart_count += 1
             await self._settle("restarting")
-            self._timer = asyncio.get_running_loop().call_later(decision.delay, self.post, self._restart)
+            self._inbox.post_later(decision.delay, self._restart)
             return
         await self._settle("exited")
         if record.host_config.get("AutoRemove") and not self.gone:
@@ -390,11 +355,8 @@ class Container:
 
     def _decide(self) -> restart.Restart | restart.Stay:
         record = self.record
-        policy = record.host_config.get("RestartPolicy") or {}
         return restart.decide(
-            restart.RestartPolicy(
-                name=policy.get("Name") or "no", maximum_retry_count=policy.get("MaximumRetryCount", 0)
-            ),
+            restart.RestartPolicy.of(record.host_config.get("RestartPolicy")),
             self._history,
             restart.ExitInfo(
                 exit_code=record.exit_code,
@@ -416,20 +378,22 @@ class Container:
             self.run_started = time.monotonic()
             await self._ended({"exit_code": self.record.exit_code, "at": now_rfc3339(), "oom": False})
             return
-        self._tell("restart")
+        self.tell("restart")
 
     async def _settle(self, status: str) -> None:
         """Note the end of a run on disk, then tell who waited for it."""
         record = self.record
         record.status = "restarting" if status == "restarting" else "exited"
-        self._stopping = False
         if record.status == "exited":
-            if self._keeps_sandbox:
-                self.engine.names.remove(self)
-            else:
-                await self.engine.sandboxes.release(self)
+            try:
+                if self._keeps_sandbox:
+                    self.engine.names.remove(self)
+                else:
+                    await self._release_sandbox()
+            except Exception:  # whatever is wrong with its network: who waits for the end of the run must hear of it
+                log.exception("container %s: its sandbox could not be released", record.name)
             self.finish_run()
-        await self.engine.store.write_container(record)
+        await self.engine.store.note_container(record)
         for waiter in self._exit_waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -438,8 +402,11 @@ class Container:
 
     async def _drop_sandbox(self) -> None:
         if self._keeps_sandbox and not self.active:
-            self._keeps_sandbox = False
-            await self.engine.sandboxes.release(self)
+            await self._release_sandbox()
+
+    async def _release_sandbox(self) -> None:
+        self._keeps_sandbox = False
+        await self.engine.sandboxes.release(self)
 
     def finish_run(self) -> None:
         run, self.run = self.run, None
@@ -451,26 +418,12 @@ class Container:
     async def _remove(self, volumes: bool) -> None:
         if self.record.status in ALIVE:
             raise Conflict(f"container {self.record.name} was started meanwhile")
-        self._cancel_timer()
+        self._inbox.cancel_timer()
         self.record.status = "removing"
         self.finish_run()
-        await self.engine.sandboxes.release(self)
+        await self._release_sandbox()
         self.engine.forget_container(self, volumes=volumes)
         self.gone = True
-        self._tell("destroy")
+        self._inbox.seal(NotFound(f"no such container: {self.record.name}"))
+        self.tell("destroy")
         self.notify()
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _tell(self, action: str, **attributes: str) -> None:
-        record = self.record
-        self.engine.events.publish(
-            "container",
-            action,
-            record.id,
-            record.name,
-            {"image": record.config.get("Image", ""), **record.config.get("Labels", {}), **attributes},
-        )

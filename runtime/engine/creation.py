@@ -16,6 +16,7 @@ from runtime.engine.clock import new_id, now_rfc3339
 from runtime.engine.facts import spec_facts
 from runtime.engine.records import ContainerRecord
 from runtime.errors import Conflict, InvalidParameter, NotFound
+from runtime.images import lookup
 from runtime.linux import signalnames
 from runtime.network import hostfiles, naming
 from runtime.oci import hostdevices, spec, spec_process
@@ -25,6 +26,7 @@ from runtime.volumes import mounts
 
 if TYPE_CHECKING:
     from runtime.engine.engine import Engine
+    from runtime.images.records import Image
     from runtime.wire.containers import ContainerConfig, HostConfig
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -47,13 +49,14 @@ def new_record(engine: Engine, args: dict[str, Any]) -> ContainerRecord:
     config, host_config = _asked(args)
     image = engine.images.resolve(config.get("Image") or "")
     for network, endpoint in (args.get("EndpointsConfig") or {}).items():
-        engine.networks.get(network)
+        engine.networks.check_asked(engine.networks.get(network), endpoint or {})
         if (endpoint or {}).get("MacAddress"):
             naming.check_mac_address(endpoint["MacAddress"], network)
     facts = spec_facts(engine)._replace(
         devices=hostdevices.gather(host_config), block_devices=hostdevices.block_numbers(host_config)
     )
     spec.check(config, host_config, image.config, facts)
+    _check_directory(engine, image, config.get("WorkingDir") or str(image.config.get("WorkingDir") or ""))
     _check_engine_part(config, host_config)
     health.policy_of(config.get("Healthcheck") or image.config.get("Healthcheck"))
     resolved = _resolve_mounts(engine, args, image.config)
@@ -158,6 +161,15 @@ def _check_engine_part(config: ContainerConfig, host_config: HostConfig) -> None
         raise InvalidParameter(
             f"storage option {next(iter(host_config['StorageOpt']))}: root file systems have no quota"
         )
+
+
+def _check_directory(engine: Engine, image: Image, path: str) -> None:
+    """The working directory is made where it is missing; a file there, which it cannot be, is told now."""
+    layers = engine.images.store.layer_dirs(image)
+    if image.on_host and path.startswith("/usr/"):
+        layers = [*layers, "/"]
+    if path and lookup.kind(layers, path) == "file":
+        raise InvalidParameter(f"working directory {path}: is not a directory in the image")
 
 
 def _resolve_mounts(engine: Engine, args: dict[str, Any], image_config: dict[str, Any]) -> mounts.Resolved:

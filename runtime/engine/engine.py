@@ -10,9 +10,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from runtime.cgroups import layout
+from runtime.cgroups import layout, placement
 from runtime.engine import creation
-from runtime.engine.builds import Builders
 from runtime.engine.bundle import remove_bundle
 from runtime.engine.clock import boot_id, now_rfc3339
 from runtime.engine.container import Container
@@ -31,7 +30,7 @@ from runtime.engine.steps import Steps
 from runtime.engine.store import Store
 from runtime.engine.workers import Workers
 from runtime.engine.zygote import Zygote
-from runtime.errors import Conflict, NotFound
+from runtime.errors import Conflict, NotFound, SystemFailure
 from runtime.volumes.store import VolumeStore
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ class Engine:
         self.zygote = Zygote(paths, self._zygote_replaced)
         self.images = Images(self)
         self.registry = Registry(self)
-        self.builders = Builders(self)
         self.volumes = VolumeStore(paths)
         self.names = Names(self)
         self.networks = Networks(self)
@@ -108,7 +106,11 @@ class Engine:
         with self.steps.measure("create"):
             record = creation.new_record(self, args)
             container = self.add_container(record)
-            await self.store.write_container(record)
+            try:
+                await self.store.write_container(record)
+            except SystemFailure:
+                self.forget_container(container, volumes=True)
+                raise
         container.tell("create")
         return container, True
 
@@ -229,7 +231,7 @@ class Engine:
                     log.error("container %s could not be stopped: %s", item.record.name, result)
             for item in active if resume else ():
                 item.record.manually_stopped = False
-                await self.store.write_container(item.record)
+                await self.store.note_container(item.record)
         self.leaving.set()
 
     async def close(self) -> None:
@@ -250,7 +252,7 @@ class Engine:
             self.ports.leave_forwarding()
             await self.workers.settle()
             await self.zygote.bye()
-            self.cgroups.prune(f"pycompose/{self.id}")
+            self.cgroups.prune(f"{placement.OWN}/{self.id}")
 
     def _zygote_replaced(self) -> None:
         log.info("zygote %d took over", self.zygote.pid)

@@ -1,12 +1,15 @@
 """Executes a plan: operations run as soon as what they depend on is done, all that can at once.
 
 The executor decides nothing. A failed operation ends the plan: what has not begun is cancelled, what runs finishes.
-Plans of one project run one after the other; the second is told for which one it waits.
+Plans of one project run one after the other; the second is told for whom it waits. If the first changed anything, the
+second was made from a state that is no more: it is not begun, its client shall observe and plan anew. What containers
+do by themselves (exits, health, restarts) makes no plan stale: operations look at that when they run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
@@ -32,9 +35,17 @@ class Executor:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._turns: dict[str, _Turn] = {}
+        self._epoch = os.urandom(4).hex()
+        """Tells the generations of this engine from those of the one before."""
+        self._changes: dict[str, int] = {}
+        """Project to the number of plans that changed it."""
+
+    def generation(self, project: str) -> str:
+        """Names the state of a project; another one as soon as a plan that changed something has ended."""
+        return f"{self._epoch}.{self._changes.get(project, 0)}"
 
     async def execute(self, plan: Plan, emit: Callable[[PlanEvent], None], gone: asyncio.Event) -> None:
-        """Run `plan`; every step is told through `emit`, the last event is `finished`. `gone`: the client left.
+        """Run `plan`; each step is told through `emit`, the last event is `finished` or `stale`. `gone`: the client left.
 
         Raises InvalidParameter for a plan that is not a DAG of known operations.
         """
@@ -45,16 +56,29 @@ class Executor:
             return
         turn = self._turns.setdefault(project, _Turn())
         if turn.plans:
-            emit({"status": "queued", "text": f"waiting for another plan of {project}: {turn.current}"})
+            emit({"status": "queued", "text": f"waiting for {turn.current}, which is changing project {project}"})
         turn.plans += 1
         try:
             async with turn.lock:
-                turn.current = _summary(plan)
-                await _Execution(self.engine, plan, emit, gone).run()
+                turn.current = plan.get("by") or f"another plan ({_summary(plan)})"
+                await self._take_turn(plan, emit, gone)
         finally:
             turn.plans -= 1
             if not turn.plans:
                 del self._turns[project]
+
+    async def _take_turn(self, plan: Plan, emit: Callable[[PlanEvent], None], gone: asyncio.Event) -> None:
+        project = plan["project"]
+        made_from = plan.get("generation") or ""
+        if made_from and made_from != self.generation(project):
+            emit({"status": "stale", "text": f"project {project} was changed by another command meanwhile"})
+            return
+        execution = _Execution(self.engine, plan, emit, gone)
+        try:
+            await execution.run()
+        finally:
+            if execution.changed:
+                self._changes[project] = self._changes.get(project, 0) + 1
 
 
 class _Turn:
@@ -86,11 +110,13 @@ class _Execution:
         self.ready: deque[int] = deque()
         """What could begin if the plan's limit allowed it."""
         self.working = 0
+        self.changed = False
+        """Whether something is perhaps not as it was before the plan."""
 
     async def run(self) -> None:
         leaving = asyncio.ensure_future(self.gone.wait())
         for number, missing in list(self.missing.items()):
-            if missing == 0:
+            if missing == 0 and not self.gone.is_set():  # it may have left while its plan waited for its turn
                 self._begin(number)
         while self.running:
             await asyncio.wait({*self.running, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -146,7 +172,7 @@ class _Execution:
     async def _step(self, operation: Operation) -> None:
         number = operation["id"]
         self.emit(number, "started", text=operation.get("cause", ""))
-
+        unchanged = operation["kind"] in INTERRUPTIBLE
         try:
             outcome = await OPERATIONS[operation["kind"]](self.engine, operation["args"], _Voice(self, number))
         except EngineError as error:
@@ -160,12 +186,15 @@ class _Execution:
             if not self._tolerate(operation, SystemFailure(f"{operation['resource']}: {error!r}")):
                 return
         else:
+            unchanged = unchanged or not outcome.changed
             event: PlanEvent = {"op": number, "status": "done" if outcome.changed else "unchanged", "at": self._at()}
             if outcome.result:
                 event["result"] = outcome.result
             if outcome.text:
                 event["text"] = outcome.text
             self.emit_event(event)
+        finally:
+            self.changed = self.changed or not unchanged
         if self.failure is not None or self.gone.is_set():
             return
         for dependent in self.dependents[number]:
@@ -203,6 +232,9 @@ class _Voice:
 
     def progress(self, part: str, text: str, current: int = 0, total: int = 0) -> None:
         self._execution.emit(self._number, "progress", id=part, text=text, current=current, total=total)
+
+    def warn(self, text: str) -> None:
+        self._execution.emit(self._number, "warning", text=text)
 
     def vertex(self, event: dict[str, Any]) -> None:
         self._execution.emit(self._number, "vertex", vertex=event)

@@ -34,11 +34,8 @@ class Names:
     def update(self, container: Container) -> None:
         """Register the container's names on its networks, and have its sandbox's resolver see these."""
         record = container.record
-        zones = []
-        for name, settings in record.endpoints.items():
-            network = self.engine.networks.get(name)
-            zone = self._zone(network.id, network.name, internal=network.internal)
-            zones.append(zone)
+        zones = self._zones_of(container)
+        for zone, settings in zip(zones, record.endpoints.values(), strict=True):
             names = [record.name, *(settings.get("Aliases") or []), record.id[:SHORT_ID]]
             settings["DNSNames"] = list(dict.fromkeys(names))
             addresses = [settings.get("IPAddress"), settings.get("GlobalIPv6Address")]
@@ -46,7 +43,11 @@ class Names:
         for zone in self._zones.values():
             if zone not in zones:
                 zone.remove_endpoint(record.id)
-        self._serve(container, tuple(zones))
+        self._serve(container, zones)
+
+    def serve(self, container: Container) -> None:
+        """Have the resolver of the container's sandbox see the networks it is on; its own names stay as they are."""
+        self._serve(container, self._zones_of(container))
 
     def remove(self, container: Container) -> None:
         """The container's names lead nowhere any more."""
@@ -65,6 +66,10 @@ class Names:
     def close(self) -> None:
         """Serve nobody any more; sockets that others hold stay open and keep what arrives."""
         self._server.close()
+
+    def _zones_of(self, container: Container) -> tuple[Zone, ...]:
+        networks = (self.engine.networks.get(name) for name in container.record.endpoints)
+        return tuple(self._zone(each.id, each.name, internal=each.internal) for each in networks)
 
     def _zone(self, network_id: str, name: str, *, internal: bool) -> Zone:
         zone = self._zones.get(network_id)

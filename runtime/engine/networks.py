@@ -14,7 +14,7 @@ from runtime.engine import predefined
 from runtime.engine.clock import new_id, now_rfc3339
 from runtime.engine.log import log
 from runtime.engine.records import NetworkRecord
-from runtime.errors import EngineError, Forbidden, InvalidParameter, NotFound, NotSupported
+from runtime.errors import Conflict, EngineError, Forbidden, InvalidParameter, NotFound, NotSupported
 from runtime.linux.rtnetlink import RouteSocket
 from runtime.network import bridge, ipam, naming
 
@@ -110,14 +110,9 @@ class Networks:
         if driver != "bridge":
             raise NotSupported(f"network {name}: driver {driver} is not there: this runtime has bridge, host and none")
         record = self._new_record(name, args)
-        self.add(record)
-        try:
-            self._make_bridge(record)
-        except EngineError:
-            self._forget(record)
-            raise
-        await self.engine.store.write_network(record)
-        await self.engine.ports.networks_changed()
+        if self.route.link(record.bridge) is not None:
+            raise Conflict(f"network {name}: interface {record.bridge} exists already, and is not taken over")
+        await self._set_up(record)
         self._tell(record, "create")
         return record, True
 
@@ -150,10 +145,7 @@ class Networks:
             if record.name == DEFAULT_BRIDGE:
                 return record
         record = self._new_record(DEFAULT_BRIDGE, {})
-        self.add(record)
-        self._make_bridge(record)
-        await self.engine.store.write_network(record)
-        await self.engine.ports.networks_changed()
+        await self._set_up(record)
         return record
 
     # --- addresses -----------------------------------------------------------------------------------------------
@@ -172,6 +164,13 @@ class Networks:
                 raise InvalidParameter(
                     f"invalid endpoint settings: no configured subnet or ip-range contain the IP address {text}"
                 )
+        for text in asked.get("LinkLocalIPs") or ():
+            try:
+                link_local = ipaddress.ip_address(text).is_link_local
+            except ValueError:
+                link_local = False
+            if not link_local:
+                raise InvalidParameter(f"invalid endpoint settings: invalid link-local IP address: {text}")
 
     def lease(self, record: NetworkRecord, container: Container) -> None:
         """Give the container's endpoint its addresses, those it had before if it had some."""
@@ -228,12 +227,12 @@ class Networks:
                     self.lease(record, container)
                 except EngineError as error:
                     log.error("container %s loses its address: %s", container.record.name, error)
+        masters = {link.master for link in self.route.links()}
+        _remove_bridges([spec for index, spec in self._lost() if index not in masters])
 
     def close(self) -> None:
         """The engine leaves and nothing runs: bridges go, records stay."""
-        specs = [self.spec(record) for record in self.records.values()]
-        if specs:
-            _remove_bridges(specs)
+        _remove_bridges([*map(self.spec, self.records.values()), *(spec for _, spec in self._lost())])
         self.route.close()
 
     def spec(self, record: NetworkRecord) -> bridge.NetworkSpec:
@@ -256,8 +255,39 @@ class Networks:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
+    async def _set_up(self, record: NetworkRecord) -> None:
+        # bridge and record without a pause between them: whoever finds the record may use the bridge
+        self.add(record)
+        try:
+            self.engine.store.announce_network(record.id)
+            self._make_bridge(record)
+        except EngineError:
+            self._forget(record)
+            self.engine.store.discard(self.engine.store.network_folder(record.id))
+            raise
+        try:
+            await self.engine.store.write_network(record)
+        except EngineError:
+            self._forget(record)
+            self.engine.store.discard(self.engine.store.network_folder(record.id))
+            await asyncio.get_running_loop().run_in_executor(None, _remove_bridges, [self.spec(record)])
+            raise
+        await self.engine.ports.networks_changed()
+
+    def _lost(self) -> list[tuple[int, bridge.NetworkSpec]]:
+        """Bridges, by index, whose network has no record that can be read: known by the id that names its folder."""
+        found = []
+        for identifier in self.engine.store.lost_networks():
+            name, group = naming.bridge_name(self.engine.id, identifier), naming.link_group(self.engine.id, identifier)
+            link = self.route.link(name)
+            if link is not None and link.kind == "bridge" and link.group == group:
+                found.append((link.index, bridge.NetworkSpec(bridge=name, group=group, gateways=(), mtu=1500)))
+        return found
+
     def _new_record(self, name: str, args: dict[str, Any]) -> NetworkRecord:
         identifier = new_id()
+        options = dict(args.get("Options") or {})
+        naming.check_options(options, name)
         ipam_args = args.get("IPAM") or {}
         internal = bool(args.get("Internal"))
         taken = self._taken()
@@ -267,6 +297,8 @@ class Networks:
             pool = ipam.user_pool(config, taken, name, internal=internal)
             taken.append(ipam.Taken(subnet=pool.subnet, holder=f"another subnet of network {name}"))
             pools.append(pool)
+        if len({pool.subnet.version for pool in pools}) < len(pools):
+            raise InvalidParameter(f"network {name}: bridge driver doesn't support multiple subnets of one IP version")
         if not any(pool.subnet.version == 4 for pool in pools):
             pools.insert(0, ipam.default_pool(taken))
         if args.get("EnableIPv6") and not any(pool.subnet.version == 6 for pool in pools):
@@ -280,10 +312,10 @@ class Networks:
             internal=internal,
             attachable=bool(args.get("Attachable")),
             enable_ipv6=any(pool.subnet.version == 6 for pool in pools),
-            options=dict(args.get("Options") or {}),
+            options=options,
             ipam_options=dict(ipam_args.get("Options") or {}),
             labels=dict(args.get("Labels") or {}),
-            bridge=naming.bridge_name(self.engine.id, identifier),
+            bridge=options.get(naming.BRIDGE_OPTION) or naming.bridge_name(self.engine.id, identifier),
         )
         self.mtu(record)
         return record
@@ -315,6 +347,8 @@ class Networks:
 
 
 def _remove_bridges(specs: list[bridge.NetworkSpec]) -> None:
+    if not specs:
+        return
     route = RouteSocket()
     try:
         bridge.remove(route, specs)

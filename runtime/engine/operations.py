@@ -33,6 +33,9 @@ class Voice(Protocol):
     def progress(self, part: str, text: str, current: int = 0, total: int = 0) -> None:
         """How far one of its parts is."""
 
+    def warn(self, text: str) -> None:
+        """What it does not get though it goes on."""
+
     def vertex(self, event: dict[str, Any], /) -> None:
         """What a step of a build does."""
 
@@ -88,11 +91,14 @@ async def create_container(engine: Engine, args: Args, waiting: Callable[[str], 
     return Outcome(changed=created, result={"Id": container.record.id})
 
 
-async def start_container(engine: Engine, args: Args, waiting: Callable[[str], None]) -> Outcome:
+async def start_container(engine: Engine, args: Args, voice: Voice) -> Outcome:
     container = engine.container(args["Container"])
     if container.record.status == "paused":
         return Outcome(changed=await container.unpause())
-    return Outcome(changed=await container.start())
+    changed = await container.start()
+    for text in container.run.warnings if changed and container.run is not None else ():
+        voice.warn(text)
+    return Outcome(changed=changed)
 
 
 async def stop_container(engine: Engine, args: Args, waiting: Callable[[str], None]) -> Outcome:

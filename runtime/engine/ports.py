@@ -11,12 +11,13 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
+from runtime.engine import wiring
 from runtime.engine.log import log
 from runtime.errors import Conflict, EngineError, SystemFailure
 from runtime.linux.atomicfile import read_json, write_json
 from runtime.linux.nfnetlink import NetfilterSocket
 from runtime.linux.nft import open_nft
-from runtime.network import foreign, forwarding, portmap
+from runtime.network import foreign, forwarding, naming, portmap
 from runtime.network.firewall import Firewall, Watch
 from runtime.network.proxy import Proxy
 from runtime.network.ruleset import BridgeRules, PublishedPort
@@ -97,10 +98,12 @@ class Ports:
             self._members.pop(key, None)
             self._proxy.stop(key)
             self._firewall.publish(_published(reservation), ())
-            await self.engine.zygote.drop([key])
         self._refresh(key for key in keys if key not in freed)
         if keys:
             self._apply_soon()
+        # last: another member of the group may give its ports up meanwhile
+        for key in freed:
+            await self.engine.zygote.drop([key])
 
     def health_changed(self, container: Container) -> None:
         """Connections go to healthy members only, as long as there are any."""
@@ -178,7 +181,7 @@ class Ports:
     ) -> list[portmap.Reservation]:
         protocol = inside.partition("/")[2] or "tcp"
         group = container.record.port_group or container.record.id
-        host_ip = binding.get("HostIp") or ""
+        host_ip = binding.get("HostIp") or self._usual_address(container)
         wanted = portmap.parse_ports(binding.get("HostPort") or "")
         kept = self._adopt_kept(container, group, protocol, host_ip, wanted, before)
         if kept:
@@ -195,6 +198,12 @@ class Ports:
             return self._acquire(container, group, protocol, host_ip, wanted)
         except Conflict as error:
             raise self._named(container, error) from None
+
+    def _usual_address(self, container: Container) -> str:
+        """Where its network says that ports are bound which name no address; empty for all addresses."""
+        name = wiring.default_network(self.engine, container)
+        address = self.engine.networks.get(name).options.get(naming.BINDING_OPTION, "") if name else ""
+        return "" if address == portmap.ANY_IPV4 else address
 
     def _acquire(
         self, container: Container, group: str, protocol: str, host_ip: str, ports: range

@@ -12,6 +12,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from runtime.cgroups import placement
 from runtime.engine.bundle import remove_strays
 from runtime.engine.log import log
 from runtime.engine.run import Run
@@ -45,7 +46,7 @@ async def restore(engine: Engine) -> None:
     remove_strays(engine)
     await engine.ports.settle()
     _delete_stale_cgroups(engine)
-    if os.listdir(engine.paths.trash):
+    if os.listdir(engine.paths.trash) or os.listdir(f"{engine.paths.images}/tmp"):
         engine.workers.sweep()
 
 
@@ -96,7 +97,7 @@ async def _note_interrupted(engine: Engine, container: Container, last: dict[str
     record.restart_count, record.manually_stopped = before
     if last is None:
         record.error = "the machine went down while it ran"
-    await engine.store.write_container(record)
+    await engine.store.note_container(record)
 
 
 async def _living_run(engine: Engine, container: Container) -> Run | None:
@@ -147,20 +148,24 @@ def _end_leftovers(container: Container) -> None:
 
 def _delete_stale_cgroups(engine: Engine) -> None:
     alive = {item.record.id for item in engine.containers.values() if item.run is not None}
+    stale = {
+        placement.name(engine.id, item.record.id, parent)
+        for item in engine.containers.values()
+        if item.run is None and (parent := item.record.host_config.get("CgroupParent") or "")
+    }
     for mount in dict.fromkeys(engine.cgroups.mounts.values()):
-        folder = f"{mount}/pycompose/{engine.id}"
         try:
-            names = os.listdir(folder)
+            names = os.listdir(f"{mount}/{placement.OWN}/{engine.id}")
         except FileNotFoundError:
             continue
-        for name in names:
-            if len(name) == 64 and name not in alive:
-                manager = engine.cgroups.manager(f"pycompose/{engine.id}/{name}")
-                try:
-                    manager.kill_all()
-                    manager.delete()
-                except EngineError as error:
-                    log.warning("cgroup %s could not be removed: %s", name, error)
+        stale.update(placement.name(engine.id, name) for name in names if len(name) == 64 and name not in alive)
+    for name in stale:
+        manager = engine.cgroups.manager(name)
+        try:
+            manager.kill_all()
+            manager.delete()
+        except EngineError as error:
+            log.warning("cgroup %s could not be removed: %s", name, error)
 
 
 async def _resume(engine: Engine) -> None:
@@ -177,9 +182,8 @@ def _wanted_at_boot(container: Container) -> bool:
     record = container.record
     if container.active or record.status == "created":
         return False
-    policy = record.host_config.get("RestartPolicy") or {}
     return restart.at_boot(
-        restart.RestartPolicy(name=policy.get("Name") or "no", maximum_retry_count=policy.get("MaximumRetryCount", 0)),
+        restart.RestartPolicy.of(record.host_config.get("RestartPolicy")),
         manually_stopped=record.manually_stopped,
         was_running=container.interrupted,
         exit_code=record.exit_code,

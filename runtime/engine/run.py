@@ -11,12 +11,14 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
+from runtime.cgroups import placement
 from runtime.engine import logconfig
 from runtime.engine.bundle import build_bundle
 from runtime.engine.clock import now_rfc3339
 from runtime.engine.firstattach import let_attach
+from runtime.engine.log import log
 from runtime.engine.shimlink import ShimLink
-from runtime.errors import NotFound, SystemFailure, Unavailable, from_wire
+from runtime.errors import EngineError, NotFound, SystemFailure, Unavailable, from_wire
 from runtime.linux import pidfd
 from runtime.linux.syscalls import KERNEL
 from runtime.shim import launch
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 60.0
 """Seconds for a container to be created or started; copying an image's content into a new volume may take long."""
+ORPHAN_CHECKS, ORPHAN_WAIT = 50, 0.02
+"""How often and how long apart (seconds) to look for the exit record of a container whose shim was killed."""
 
 
 class Run:
@@ -41,8 +45,11 @@ class Run:
         self.init_pid = 0
         self.init_start = 0
         self.started_at = ""
+        self.warnings: list[str] = []
+        """What it asked for and this kernel does not have."""
         engine = container.engine
-        self.cgroup = engine.cgroups.manager(f"pycompose/{engine.id}/{container.record.id}")
+        parent = container.record.host_config.get("CgroupParent") or ""
+        self.cgroup = engine.cgroups.manager(placement.name(engine.id, container.record.id, parent))
         self._reports: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self.exited: dict[str, Any] | None = None
         """The report of its exit, once there is one."""
@@ -50,6 +57,15 @@ class Run:
 
     async def start(self) -> None:
         """Create and start; raises the EngineError of whatever failed, after which `abandon` cleans up."""
+        try:
+            await self._start()
+        except EngineError:
+            raise
+        except Exception as error:  # what nobody foresaw leaves a shim and a cgroup behind just the same
+            log.exception("container %s", self.container.record.name)
+            raise SystemFailure(f"container {self.container.record.name}: {error!r}") from error
+
+    async def _start(self) -> None:
         container, engine = self.container, self.container.engine
         record = container.record
         measure = engine.steps.measure
@@ -68,6 +84,7 @@ class Run:
         with measure("root file system"):
             created = await self._await("created")
         self.init_pid, self.init_start = int(created["pid"]), int(created["start_time"])
+        self.warnings = list(created.get("warnings") or ())
         await let_attach(container)
         with measure("program"):
             self._link().go()
@@ -136,6 +153,17 @@ class Run:
         """SIGKILL to all in its cgroup: with a pid namespace shared with others, pid 1's end ends nobody else."""
         self.cgroup.kill_all()
 
+    async def end_orphan(self) -> dict[str, Any] | None:
+        """Its shim was killed: end what that was the parent of; how it exited, if the zygote saw it."""
+        self.kill_everything()
+        for _ in range(ORPHAN_CHECKS):
+            # The zygote reaps the orphan and notes its true exit status.
+            found = self.container.engine.read_exit_record(self.container.record)
+            if found is not None:
+                return found
+            await asyncio.sleep(ORPHAN_WAIT)
+        return None
+
     async def abandon(self) -> None:
         """The start failed: end what there is of it."""
         if self.link is not None:
@@ -197,6 +225,12 @@ class Run:
             error.message = f"container {self.container.record.name}: {error.message}"
             error.args = (error.message,)
             self._fail(error)
+            return
+        if kind == "error":
+            # What nobody waits for: a signal, a release.
+            log.warning("container %s: its shim: %s", self.container.record.name, message["error"].get("message"))
+            if message.get("request") == "go":
+                self._fail(from_wire(message["error"]))
             return
         future = self._reports.get(kind)
         if future is not None and not future.done():

@@ -1,49 +1,38 @@
 """Sandboxes: the network namespaces of containers, their endpoints, and who shares them.
 
-A sandbox belongs to one container and may be shared by others (`container:ID`). It outlives a restart; it goes when the
-last container in it stopped for good. Its descriptors lie in the zygote's store and in each shim, so that DNS queries
-wait in their socket while an engine is replaced instead of being refused.
+A sandbox belongs to one container and may be shared by others (`container:ID`). It outlives a restart, cleared of what
+the ended program left in it; it goes when the last container in it stopped for good. Its descriptors lie in the zygote's
+store and in each shim, so that DNS queries wait in their socket while an engine is replaced instead of being refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runtime.engine.clock import new_id
+from runtime.engine import wiring
 from runtime.engine.log import log
+from runtime.engine.wiring import Sandbox
 from runtime.errors import Conflict, EngineError, Forbidden, NotFound, Unavailable
 from runtime.linux.rtnetlink import RouteSocket
-from runtime.network import endpoint, naming
+from runtime.oci import capabilities
 
 if TYPE_CHECKING:
     from runtime.engine.container import Container
     from runtime.engine.engine import Engine
     from runtime.engine.records import NetworkRecord
     from runtime.engine.run import Run
-    from runtime.wire.containers import EndpointSettings
 
 PARTS = ("netns", "rtnl", "dns_udp", "dns_tcp")
 KEY = "sandbox"
+LINGERING = 1.0
+"""Seconds after which interfaces are taken down that have not gone with their namespace."""
 HOST_IS_FIXED = "container cannot be disconnected from host network or connected to host network"
 NONE_IS_ALONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
 SHARED_IS_FIXED = (
     "container sharing network namespace with another container or host cannot be connected to any other network"
 )
-
-
-@dataclass(kw_only=True, slots=True)
-class Sandbox:
-    """One network namespace. `fds` by part; the zygote has duplicates of them all."""
-
-    owner: str
-    fds: dict[str, int] = field(default_factory=dict)
-    route: RouteSocket | None = None
-    users: set[str] = field(default_factory=set)
-    wired: set[str] = field(default_factory=set)
-    """Networks (ids) that have their endpoint in it."""
 
 
 class Sandboxes:
@@ -71,7 +60,8 @@ class Sandboxes:
             )
         async with self._opening.setdefault(owner.record.id, asyncio.Lock()):
             sandbox = self._sandboxes.get(owner.record.id)
-            if sandbox is not None and owner is container and self._outdated(container, sandbox):
+            if sandbox is not None and not await self._clear(container, sandbox):
+                await wiring.unplug(sandbox, sandbox.wired)  # at once: sockets may keep the namespace for minutes
                 await self._close(sandbox)
                 sandbox = None
             if sandbox is None:
@@ -84,28 +74,26 @@ class Sandboxes:
         sandbox = self._sandboxes.get(container.record.id)
         if sandbox is None:
             return
-        for index, name in enumerate(self._in_order(container)):
-            network = self.engine.networks.get(name)
-            if network.id not in sandbox.wired:
-                self._plug(container, sandbox, network, f"eth{index}", default=name == self._way_out(container))
+        await wiring.adjust(self.engine, container, sandbox)
         self.engine.names.update(container)
 
     async def adopt(self, container: Container, run: Run) -> None:
-        """Take up the sandbox of a container that was found running: from the zygote, its shim, or its pid 1."""
+        """Take up the sandbox that a container was found running in: from the zygote, or from its shim.
+
+        Its owner need not run: whoever shares it keeps it, and has its resolver answer.
+        """
         owner = self._owner(container)
         if owner is None:
             return
-        sandbox = self._sandboxes.get(owner.record.id)
-        if sandbox is None and owner is container:
-            sandbox = await self._recover(container, run)
+        async with self._opening.setdefault(owner.record.id, asyncio.Lock()):
+            sandbox = self._sandboxes.get(owner.record.id) or await self._recover(owner, run)
         if sandbox is None:
             return
         sandbox.users.add(container.record.id)
         if owner is container:
-            sandbox.wired = {
-                self.engine.networks.get(name).id for name in container.record.endpoints if self._has(name)
-            }
             self.engine.names.update(container)
+        else:
+            self.engine.names.serve(owner)
 
     async def release(self, container: Container) -> None:
         """The container stopped for good: its names go, and its sandbox with the last user."""
@@ -123,10 +111,11 @@ class Sandboxes:
 
     def forget(self, container: Container) -> None:
         """The container is removed: its addresses are free again."""
+        self._opening.pop(container.record.id, None)
         for name in container.record.endpoints:
             self.engine.networks.release(name, container)
 
-    # --- changes of a running container --------------------------------------------------------------------------
+    # --- changes of its networks ---------------------------------------------------------------------------------
 
     async def connect(self, container: Container, name: str, settings: dict[str, Any]) -> None:
         """Put a container, running or not, on one more network."""
@@ -137,19 +126,16 @@ class Sandboxes:
         self.engine.networks.check_asked(network, settings)
         endpoints[network.name] = dict(settings)  # type: ignore[assignment]
         sandbox = self._sandboxes.get(container.record.id)
-        if sandbox is not None and sandbox.route is not None and container.running:
+        if sandbox is not None:
             try:
                 self.engine.networks.lease(network, container)
-                taken = {link.name for link in sandbox.route.links()}
-                free = next(name for number in range(len(taken) + 1) if (name := f"eth{number}") not in taken)
-                self._plug(container, sandbox, network, free, default=False)
-                self._reroute(container, sandbox)
+                await wiring.adjust(self.engine, container, sandbox)
             except EngineError:
                 self.engine.networks.release(network.name, container)
-                await self._take_off(sandbox, network, endpoints.pop(network.name))
+                endpoints.pop(network.name)
+                await wiring.unplug(sandbox, [network.id])
                 raise
-            self.engine.names.update(container)
-            await self.engine.ports.publish(container)
+            await self._networks_changed(container)
         await self.engine.store.write_container(container.record)
         self.engine.events.publish("network", "connect", network.id, network.name, {"container": container.record.id})
 
@@ -161,18 +147,14 @@ class Sandboxes:
             network = self.engine.networks.get(name)
         except NotFound:
             return container.record.endpoints.pop(name, None) is not None
-        settings = container.record.endpoints.get(network.name)
-        if settings is None:
+        if network.name not in container.record.endpoints:
             return False
         self.engine.networks.release(network.name, container)
         container.record.endpoints.pop(network.name)
         sandbox = self._sandboxes.get(container.record.id)
-        if sandbox is not None and network.id in sandbox.wired:
-            await self._take_off(sandbox, network, settings)
-            self._reroute(container, sandbox)
-            self.engine.names.update(container)
-            if container.running:
-                await self.engine.ports.publish(container)
+        if sandbox is not None:
+            await wiring.adjust(self.engine, container, sandbox)
+            await self._networks_changed(container)
         await self.engine.store.write_container(container.record)
         self.engine.events.publish(
             "network", "disconnect", network.id, network.name, {"container": container.record.id}
@@ -214,10 +196,28 @@ class Sandboxes:
             return self.engine.container(mode.removeprefix("container:"))
         return container
 
-    def _outdated(self, container: Container, sandbox: Sandbox) -> bool:
-        """Whether its networks changed while it was kept for a restart and nobody else lives in it."""
-        networks = {self.engine.networks.get(name).id for name in container.record.endpoints}
-        return sandbox.users <= {container.record.id} and sandbox.wired != networks
+    async def _clear(self, container: Container, sandbox: Sandbox) -> bool:
+        """Whether the program that starts finds the sandbox as good as new, cleared of what the last one left in it.
+
+        In one that others live in whatever is left stays: they need it more than the program a new one.
+        """
+        others = (self.engine.containers.get(user) for user in sandbox.users - {container.record.id})
+        shared = any(other is not None and other.running for other in others)
+        if not shared and _administers(container):
+            return False
+        try:
+            answer, _ = await self.engine.zygote.request("clear", [sandbox.fds["netns"]])
+        except EngineError as error:
+            log.info("container %s: its sandbox cannot be cleared: %s", container.record.name, error)
+            return shared
+        return shared or not answer["left"]
+
+    async def _networks_changed(self, container: Container) -> None:
+        if container.running:
+            self.engine.names.update(container)
+            await self.engine.ports.publish(container)
+        else:
+            self.engine.names.serve(container)
 
     def _owner_or_none(self, container: Container) -> str | None:
         try:
@@ -243,27 +243,6 @@ class Sandboxes:
         for name in record.endpoints:
             self.engine.networks.lease(self.engine.networks.get(name), container)
 
-    def _in_order(self, container: Container) -> list[str]:
-        """Networks in the order of their interfaces; the one with the highest gateway priority leads outside."""
-        endpoints = container.record.endpoints
-        return sorted(endpoints, key=lambda name: -int(endpoints[name].get("GwPriority") or 0))
-
-    def _way_out(self, container: Container) -> str:
-        """The network whose gateway is the default route, empty if there is none: internal ones lead nowhere."""
-        networks = self.engine.networks
-        return next((name for name in self._in_order(container) if not networks.get(name).internal), "")
-
-    def _reroute(self, container: Container, sandbox: Sandbox) -> None:
-        """Have the default route lead through the network that it should, after one came or went."""
-        settings = container.record.endpoints.get(self._way_out(container))
-        if settings is None or sandbox.route is None:
-            return
-        gateways = tuple(str(gateway) for key in ("Gateway", "IPv6Gateway") if (gateway := settings.get(key)))
-        index = next((each.index for each in sandbox.route.addresses() if each.address == settings["IPAddress"]), 0)
-        interface = next((link.name for link in sandbox.route.links() if link.index == index), "")
-        if gateways and interface:
-            endpoint.set_gateways(sandbox.route, interface, gateways)
-
     async def _to_join(self, container: Container, name: str) -> NetworkRecord:
         """The network a container is to be put on; Forbidden where it has none of its own. Raises NotFound."""
         mode = container.record.host_config.get("NetworkMode") or "default"
@@ -275,13 +254,6 @@ class Sandboxes:
             raise Forbidden(SHARED_IS_FIXED)
         return await self.engine.networks.default_bridge() if name == "bridge" else self.engine.networks.get(name)
 
-    def _has(self, name: str) -> bool:
-        try:
-            self.engine.networks.get(name)
-        except NotFound:
-            return False
-        return True
-
     async def _make(self, owner: Container) -> Sandbox:
         keys = [f"{KEY}:{owner.record.id}:{part}" for part in PARTS]
         fds = await self.engine.zygote.sandbox(keys, dns=bool(owner.record.endpoints))
@@ -292,22 +264,24 @@ class Sandboxes:
         self._sandboxes[owner.record.id] = sandbox
         return sandbox
 
-    async def _recover(self, container: Container, run: Run) -> Sandbox | None:
+    async def _recover(self, owner: Container, run: Run) -> Sandbox | None:
+        """The sandbox that an earlier engine made: from the zygote's store, else from the shim of whoever runs in it."""
         kept = self.engine.zygote.kept
-        prefix = f"{KEY}:{container.record.id}:"
+        prefix = f"{KEY}:{owner.record.id}:"
         fds = {part: kept[prefix + part] for part in PARTS if prefix + part in kept}
-        if "rtnl" in fds:
-            return self._open(container, fds)
-        return await self._rebuild(container, run)
+        sandbox = self._open(owner, fds) if "rtnl" in fds else await self._rebuild(owner, run)
+        if sandbox is not None:
+            sandbox.wired = wiring.wired(self.engine, owner)
+        return sandbox
 
-    async def _rebuild(self, container: Container, run: Run) -> Sandbox | None:
+    async def _rebuild(self, owner: Container, run: Run) -> Sandbox | None:
         """Zygote and engine died together: the shim has the namespace and the DNS sockets still."""
         if run.link is None:
             return None
         try:
             held = await run.link.fetch()
         except (Unavailable, TimeoutError) as error:
-            log.error("container %s: its sandbox cannot be recovered: %s", container.record.name, error)
+            log.error("container %s: its sandbox cannot be recovered: %s", run.container.record.name, error)
             return None
         if "netns" not in held:
             return None
@@ -315,67 +289,30 @@ class Sandboxes:
         _, fds = await self.engine.zygote.request("sandbox", [held["netns"]], dns="dns_udp" not in held)
         made = dict(zip(PARTS, fds, strict=False))
         os.close(made.pop("netns"))
-        sandbox = self._open(container, {**made, **held})
+        sandbox = self._open(owner, {**made, **held})
         for part, fd in sandbox.fds.items():
-            await self.engine.zygote.keep(f"{KEY}:{container.record.id}:{part}", fd)
+            await self.engine.zygote.keep(f"{KEY}:{owner.record.id}:{part}", fd)
         return sandbox
-
-    def _plug(
-        self, container: Container, sandbox: Sandbox, network: NetworkRecord, interface: str, *, default: bool
-    ) -> None:
-        settings = container.record.endpoints[network.name]
-        if sandbox.route is None:
-            raise Unavailable(f"container {container.record.name}: its sandbox is closed")
-        # A new id, hence a new interface name, for each sandbox: the kernel takes the old pair down in its own time.
-        settings["EndpointID"] = new_id()
-        addresses = [(settings["IPAddress"], settings["IPPrefixLen"])]
-        if settings.get("GlobalIPv6Address"):
-            addresses.append((settings["GlobalIPv6Address"], settings["GlobalIPv6PrefixLen"]))
-        gateways = [settings.get("Gateway", ""), settings.get("IPv6Gateway", "")] if default else []
-        endpoint.connect(
-            self.engine.networks.route,
-            sandbox.fds["netns"],
-            sandbox.route,
-            endpoint.EndpointSpec(
-                ifname=(settings.get("DriverOpts") or {}).get("com.docker.network.endpoint.ifname") or interface,
-                host_ifname=naming.host_interface_name(self.engine.id, settings["EndpointID"]),
-                bridge=network.bridge,
-                group=naming.link_group(self.engine.id, network.id),
-                mac=settings["MacAddress"],
-                addresses=tuple(addresses),
-                gateways=tuple(gateway for gateway in gateways if gateway),
-                mtu=self.engine.networks.mtu(network),
-                hairpin=bool(container.record.host_config.get("PortBindings")),
-                isolated=network.options.get("com.docker.network.bridge.enable_icc", "true").lower() == "false",
-            ),
-        )
-        sandbox.wired.add(network.id)
-
-    async def _take_off(self, sandbox: Sandbox, network: NetworkRecord, settings: EndpointSettings) -> None:
-        """Unplug a network from a sandbox that lives on; one that is not plugged in counts as done."""
-        if network.id not in sandbox.wired:
-            return
-        sandbox.wired.discard(network.id)
-        interface = naming.host_interface_name(self.engine.id, settings["EndpointID"])
-        # The kernel waits for a grace period: not on the loop.
-        await asyncio.get_running_loop().run_in_executor(None, _unplug, interface)
 
     async def _close(self, sandbox: Sandbox) -> None:
         """The last descriptors go; the kernel takes namespace and interfaces down behind them."""
         self._sandboxes.pop(sandbox.owner, None)
         self.engine.names.close_sandbox(sandbox.owner)
-        self._opening.pop(sandbox.owner, None)
         if sandbox.route is not None:
             sandbox.route.close()
+        asyncio.get_running_loop().call_later(LINGERING, wiring.take_down, sandbox)
         try:
             await self.engine.zygote.drop([f"{KEY}:{sandbox.owner}:{part}" for part in sandbox.fds])
         except EngineError as error:
             log.error("sandbox %s: %s", sandbox.owner[:12], error)
 
 
-def _unplug(interface: str) -> None:
-    route = RouteSocket()
-    try:
-        endpoint.disconnect(route, interface)
-    finally:
-        route.close()
+def _administers(container: Container) -> bool:
+    """Whether its program may have changed the namespace itself: interfaces, routes, rules."""
+    host_config = container.record.host_config
+    granted = capabilities.grant(
+        host_config.get("CapAdd") or (),
+        host_config.get("CapDrop") or (),
+        privileged=bool(host_config.get("Privileged")),
+    )
+    return "CAP_NET_ADMIN" in granted

@@ -12,14 +12,14 @@ import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.engine.channel import Channel
-from runtime.errors import Unavailable
+from runtime.errors import Unavailable, from_wire
 from runtime.version import PROTOCOL, VERSION
 from runtime.wire import seqpacket, unixsocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REPORTS = frozenset({"created", "started", "start_failed", "exited"})
+REPORTS = frozenset({"created", "started", "start_failed", "exited", "error"})
 
 
 def client_stream(shim_socket: str) -> socket.socket:
@@ -43,7 +43,7 @@ class ProbeSink(Protocol):
 
 
 class ShimLink:
-    """A connection to a shim; `on_report` gets created, started, start_failed and exited, `on_lost` an EOF."""
+    """A connection to a shim; `on_report` gets created, started, start_failed, exited and error, `on_lost` an EOF."""
 
     def __init__(
         self,
@@ -133,7 +133,10 @@ class ShimLink:
             return
         for fd in fds:
             os.close(fd)
-        if kind in REPORTS:
+        asked = {"hello": self._hello, "fetch": self._held}.get(message.get("request", "")) if kind == "error" else None
+        if asked is not None and not asked.done():
+            asked.set_exception(from_wire(message["error"]))
+        elif kind in REPORTS:
             self._on_report(message)
         elif kind == "hello" and self._hello is not None and not self._hello.done():
             self.pid = int(message["pid"])

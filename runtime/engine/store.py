@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.engine.log import log
 from runtime.engine.records import ContainerRecord, NetworkRecord
+from runtime.errors import SystemFailure
 from runtime.linux.atomicfile import write_json
 from runtime.linux.inodeflags import mark_top_of_hierarchies
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from runtime.paths import Paths
 
 RECORD = "config.json"
+ASIDE = ".bad"
+"""Behind the name of what could not be read."""
 WRITERS = 4
+SAVE_AGAIN = 2.0
+"""Seconds until a record that could not be written is tried again."""
 
 
 class Store:
@@ -32,6 +37,11 @@ class Store:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self.quarantined: list[str] = []
+        self._unsaved: dict[str, ContainerRecord] = {}
+        """By id: what is on disk is older."""
+        self._saving: asyncio.Task[None] | None = None
+        self._unfinished: list[str] = []
+        """Names of folders whose record was never written."""
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="record")
         for folder in (paths.containers, paths.networks, paths.volumes, paths.images, paths.trash):
             os.makedirs(folder, mode=0o710, exist_ok=True)
@@ -43,6 +53,22 @@ class Store:
     def read_networks(self) -> list[NetworkRecord]:
         return [NetworkRecord.from_json(data) for data in self._read(self.paths.networks, NetworkRecord)]
 
+    def announce_network(self, network_id: str) -> None:
+        """Make its folder: if the engine ends before there is a record, the next one knows what was begun. Raises SystemFailure."""
+        folder = self.network_folder(network_id)
+        try:
+            os.makedirs(folder, mode=0o710, exist_ok=True)
+        except OSError as error:
+            raise SystemFailure(
+                f"directory {folder} cannot be made: {(error.strerror or str(error)).lower()}"
+            ) from error
+
+    def lost_networks(self) -> list[str]:
+        """Ids of networks whose record was set aside or never written."""
+        folder = self.paths.networks
+        aside = [name for name in os.listdir(folder) if os.path.exists(f"{folder}/{name}/{RECORD}{ASIDE}")]
+        return [*self._unfinished, *aside]
+
     def container_file(self, record: ContainerRecord) -> str:
         return f"{self.paths.container(record.id)}/{RECORD}"
 
@@ -50,9 +76,34 @@ class Store:
         return f"{self.paths.networks}/{network_id}"
 
     async def write_container(self, record: ContainerRecord) -> None:
+        """Before something happens. Raises SystemFailure."""
         await self._write(self.container_file(record), record.to_json())
+        self._unsaved.pop(record.id, None)
+
+    async def note_container(self, record: ContainerRecord) -> None:
+        """After something happened: a disk that takes nothing makes it not undone, so it is tried again until it does."""
+        try:
+            await self.write_container(record)
+        except SystemFailure as error:
+            log.error("container %s: %s", record.name, error)
+            self._unsaved[record.id] = record
+            if self._saving is None or self._saving.done():
+                self._saving = asyncio.get_running_loop().create_task(self._save_later())
+
+    async def _save_later(self) -> None:
+        while self._unsaved:
+            await asyncio.sleep(SAVE_AGAIN)
+            for record in list(self._unsaved.values()):
+                if not os.path.isdir(self.paths.container(record.id)):
+                    self._unsaved.pop(record.id, None)  # removed since
+                    continue
+                try:
+                    await self.write_container(record)
+                except SystemFailure:
+                    break
 
     async def write_network(self, record: NetworkRecord) -> None:
+        """Raises SystemFailure."""
         await self._write(f"{self.network_folder(record.id)}/{RECORD}", record.to_json())
 
     def discard(self, path: str) -> None:
@@ -83,19 +134,28 @@ class Store:
 
     async def _write(self, path: str, data: dict[str, Any]) -> None:
         text = json.loads(json.dumps(data))  # a snapshot: the record may change while the thread writes
-        await asyncio.get_running_loop().run_in_executor(self._writers, _write_with_folder, path, text)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writers, _write_with_folder, path, text)
+        except OSError as error:
+            raise SystemFailure(f"record {path} cannot be written: {(error.strerror or str(error)).lower()}") from error
 
     def _read(self, folder: str, kind: type[ContainerRecord | NetworkRecord]) -> Iterator[dict[str, Any]]:
         for name in sorted(os.listdir(folder)):
+            if name.endswith(ASIDE):
+                continue
             path = f"{folder}/{name}/{RECORD}"
             try:
                 with open(path, encoding="utf-8") as stream:
                     data = json.load(stream)
                 kind.from_json(data)
             except FileNotFoundError:
-                if not os.path.exists(f"{path}.bad"):
+                if not os.path.exists(path + ASIDE):
                     # A folder without its record: the creation never finished.
                     self.discard(f"{folder}/{name}")
+                    self._unfinished.append(name)
+                continue
+            except NotADirectoryError as error:
+                self._quarantine(f"{folder}/{name}", error)
                 continue
             except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 self._quarantine(path, error)
@@ -103,13 +163,14 @@ class Store:
             yield data
 
     def _quarantine(self, path: str, error: Exception) -> None:
-        aside = f"{path}.bad"
+        # It keeps what it holds under a name that is no record, so that nothing of it is lost.
+        reason = error.strerror if isinstance(error, OSError) else error
         try:
-            os.rename(path, aside)
-        except OSError:
-            aside = path
-        # The folder keeps the file under a name that is no record, so that nothing of it is lost.
-        log.error("record %s cannot be read (%s): set aside as %s", path, error, aside)
+            os.rename(path, path + ASIDE)
+        except OSError as refusal:
+            log.error("record %s cannot be read (%s), nor set aside: %s", path, reason, refusal.strerror)
+        else:
+            log.error("record %s cannot be read (%s): set aside as %s", path, reason, path + ASIDE)
         self.quarantined.append(path)
 
 

@@ -1,4 +1,4 @@
-"""Make the network namespace of a sandbox: loopback, DNS sockets, DNS redirect, Docker's sysctls.
+"""Make the network namespace of a sandbox, and clear it: loopback, DNS sockets, DNS redirect, Docker's sysctls.
 
 Runs in the zygote, which must be single-threaded: the calling thread moves into the namespace and back. Files below
 /proc/sys/net are those of the namespace of whoever opens them. A socket keeps its namespace, and keeps it alive.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runtime.errors import SyscallError
 from runtime.linux.nfnetlink import NetfilterSocket, redirect_dns
 from runtime.linux.rtnetlink import RouteSocket, set_link_up
+from runtime.linux.sockdiag import DiagSocket
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runtime.linux.syscalls import Kernel
 
 _CLONE_NEWNET = 0x40000000
@@ -62,6 +66,26 @@ def make(kernel: Kernel, *, dns: bool, netns_fd: int | None = None) -> Sandbox:
 
     Raises SyscallError; the caller's own namespace is joined again in any case.
     """
+    with _inside(kernel, netns_fd):
+        return _furnish(dns=dns, existing=netns_fd is not None)
+
+
+def clear(kernel: Kernel, netns_fd: int) -> int:
+    """Destroy the TCP sockets that ended programs left in the namespace; how many there are still. Raises SyscallError.
+
+    As a new namespace would not have them: a server that does not set SO_REUSEADDR could not bind its port again.
+    """
+    with _inside(kernel, netns_fd):
+        diag = DiagSocket()
+    try:
+        return diag.destroy_orphans()
+    finally:
+        diag.close()
+
+
+@contextmanager
+def _inside(kernel: Kernel, netns_fd: int | None) -> Iterator[None]:
+    """Live in the namespace, a new one if none is given, and come back."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         if netns_fd is None:
@@ -69,7 +93,7 @@ def make(kernel: Kernel, *, dns: bool, netns_fd: int | None = None) -> Sandbox:
         else:
             kernel.setns(netns_fd, _CLONE_NEWNET)
         try:
-            return _furnish(dns=dns, existing=netns_fd is not None)
+            yield
         except OSError as error:
             raise SyscallError("sandbox", error.errno or 0, error.filename or "") from error
         finally:

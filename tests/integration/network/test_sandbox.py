@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import subprocess
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,6 +124,50 @@ def test_rebuilding_a_sandbox_replaces_its_redirect(plain_lab: Lab):
 
     asyncio.run(main())
     again.close()
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_clearing_a_sandbox_frees_ports_and_spares_what_lives_or_has_unsent_data(
+    plain_lab: Lab, family: int, address: str
+):
+    made = sandbox.make(KERNEL, dns=False)
+    with inside(made.netns), ExitStack() as stack:
+
+        def opened() -> socket.socket:
+            return stack.enter_context(socket.socket(family))
+
+        def listener() -> socket.socket:
+            server = opened()
+            server.bind((address, 0))
+            server.listen()
+            return server
+
+        ended, living = listener(), listener()
+        clients = [opened() for _ in range(4)]
+        for client in clients[:2]:
+            client.connect(ended.getsockname())
+        for client in clients[2:]:
+            client.connect(living.getsockname())
+        (first, _), (second, _), (alive, _) = ended.accept(), ended.accept(), living.accept()
+        port = ended.getsockname()[1]
+        for sock in (first, second, clients[0], ended):
+            sock.close()
+        with pytest.raises(OSError, match="in use"):
+            opened().bind((address, port))
+        assert sandbox.clear(KERNEL, made.netns) == 0
+        opened().bind((address, port))
+        clients[2].send(b"1")
+        clients[3].send(b"2")
+        waiting = stack.enter_context(living.accept()[0])  # until now it had no process
+        assert (alive.recv(1), waiting.recv(1)) == (b"1", b"2")
+        alive.setblocking(False)
+        with suppress(BlockingIOError):
+            while alive.send(bytes(1 << 16)):
+                pass
+        alive.close()
+        assert sandbox.clear(KERNEL, made.netns) == 1
+        assert clients[2].recv(1)
+    made.close()
 
 
 def test_a_sandbox_has_dockers_sysctls_and_the_caller_its_own_namespace(plain_lab: Lab):

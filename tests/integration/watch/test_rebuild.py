@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.watch.test_watch import Session
+from tests.integration.watch.test_watch import watching
 from tests.kit.stack import poll
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.integration.watch.test_watch import Session
     from tests.kit.stack import Stack
 
 pytestmark = pytest.mark.root
@@ -43,13 +44,8 @@ def session(stack: Stack) -> Iterator[Session]:
     stack.write("src/check", "#!/bin/sh\nexit 0\n").chmod(0o755)
     stack.write("src/file", "0")
     stack.write("live/file", "0")
-    made = Session(stack, "watch")
-    try:
-        made.says("Watch enabled for web")
+    with watching(stack) as made:
         yield made
-    finally:
-        code = made.stop()
-    assert code == 130
 
 
 def test_a_changed_file_rebuilds_and_replaces_its_service_alone(session: Session) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,11 +90,9 @@ class Session:
         poll(lambda: self.inside(f"test -e {path} || echo gone") == "gone\n", what=f"no {path}: {self.lines}")
 
 
-@pytest.fixture
-def session(stack: Stack) -> Iterator[Session]:
-    stack.compose(SYNC)
-    for name in ("src/a", "src/d/b", "conf/f", "hook/f", "only/f"):
-        stack.write(name, "0")
+@contextmanager
+def watching(stack: Stack) -> Iterator[Session]:
+    """`watch` in the stack's folder, which Ctrl-C ends."""
     made = Session(stack, "watch")
     try:
         made.says("Watch enabled for web")
@@ -100,6 +100,15 @@ def session(stack: Stack) -> Iterator[Session]:
     finally:
         code = made.stop()
     assert code == 130
+
+
+@pytest.fixture
+def session(stack: Stack) -> Iterator[Session]:
+    stack.compose(SYNC)
+    for name in ("src/a", "src/d/b", "conf/f", "hook/f", "only/f"):
+        stack.write(name, "0")
+    with watching(stack) as made:
+        yield made
 
 
 def test_written_renamed_and_deleted_files_are_followed(session: Session) -> None:
@@ -121,8 +130,9 @@ def test_written_renamed_and_deleted_files_are_followed(session: Session) -> Non
     assert session.stack.inspect("web-1")["State"]["Pid"] == before["Pid"]
 
 
-def test_a_restart_is_one_calm_line_and_keeps_container_and_address(session: Session) -> None:
+def test_a_restart_is_one_calm_line_and_keeps_container_and_network(session: Session) -> None:
     before = session.stack.inspect("web-1")
+    namespace = _namespace(before)
     session.stack.write("conf/f", "1")
     line = session.says("restarted")
     assert re.fullmatch(r"web: f synced, restarted \(\d+ ms\)", line)
@@ -130,11 +140,15 @@ def test_a_restart_is_one_calm_line_and_keeps_container_and_address(session: Ses
     session.sees("/conf/f", "1")
     assert after["Id"] == before["Id"]
     assert after["State"]["Pid"] != before["State"]["Pid"]
-    assert _addresses(after) == _addresses(before)
+    assert (_namespace(after), _addresses(after)) == (namespace, _addresses(before))
     (session.stack.folder / "conf/f").touch()
     session.stack.write("only/f", "1")
     session.says(r"web: f restarted \(\d+ ms\)")
     assert sum("restarted" in line for line in session.lines) == 2
+
+
+def _namespace(container: dict[str, Any]) -> str:
+    return os.readlink(f"/proc/{container['State']['Pid']}/ns/net")
 
 
 def _addresses(container: dict[str, Any]) -> list[tuple[str, str]]:

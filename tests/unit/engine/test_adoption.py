@@ -10,7 +10,7 @@ from runtime.engine.container import Container
 from runtime.engine.records import ContainerRecord
 
 
-def adopt(run: SimpleNamespace, found: dict | None = None) -> ContainerRecord:
+def adopt(run: SimpleNamespace) -> ContainerRecord:
     """The record of a container that an earlier engine left running, after `run` was adopted."""
     record = ContainerRecord(
         id="1" * 64, name="a", created="", image="", config={}, host_config={}, status="running", boot_id="this boot"
@@ -18,9 +18,8 @@ def adopt(run: SimpleNamespace, found: dict | None = None) -> ContainerRecord:
     engine = MagicMock(
         boot_id="this boot",
         sandboxes=SimpleNamespace(release=AsyncMock()),
-        store=SimpleNamespace(write_container=AsyncMock()),
+        store=SimpleNamespace(write_container=AsyncMock(), note_container=AsyncMock()),
     )
-    engine.read_exit_record.return_value = found
     engine.ports.publish = AsyncMock()
 
     async def taken_over() -> None:
@@ -32,7 +31,7 @@ def adopt(run: SimpleNamespace, found: dict | None = None) -> ContainerRecord:
     return record
 
 
-def run_of(*, exited: dict | None, alive: bool) -> SimpleNamespace:
+def run_of(*, exited: dict | None, alive: bool, found: dict | None = None) -> SimpleNamespace:
     return SimpleNamespace(
         exited=exited,
         alive=alive,
@@ -40,7 +39,7 @@ def run_of(*, exited: dict | None, alive: bool) -> SimpleNamespace:
         init_start=1,
         finish=MagicMock(),
         leave=MagicMock(),
-        kill_everything=MagicMock(),
+        end_orphan=AsyncMock(return_value=found),
     )
 
 
@@ -51,10 +50,11 @@ def test_an_exit_that_was_reported_meanwhile_is_not_lost() -> None:
 
 
 def test_a_shim_that_was_killed_meanwhile_takes_its_container_along() -> None:
-    run = run_of(exited=None, alive=False)
-    record = adopt(run, {"exit_code": 137, "oom": False, "at": "2026-01-01T00:00:00Z"})
+    found = {"exit_code": 137, "oom": False, "at": "2026-01-01T00:00:00Z"}
+    run = run_of(exited=None, alive=False, found=found)
+    record = adopt(run)
     assert (record.status, record.exit_code) == ("exited", 137)
-    run.kill_everything.assert_called_once()
+    run.end_orphan.assert_awaited_once()
 
 
 def test_what_runs_goes_on() -> None:

@@ -145,7 +145,7 @@ def test_plans_of_one_project_take_turns_and_the_second_is_told(world: World) ->
 
     second = asyncio.run(main())
     assert second[0]["status"] == "queued"
-    assert "waiting for another plan of p" in second[0]["text"]
+    assert second[0]["text"] == "waiting for another plan (1 StartContainer), which is changing project p"
 
 
 @pytest.mark.parametrize(
@@ -193,3 +193,54 @@ def test_waits_do_not_count_and_a_failure_leaves_the_rest_undone(world: World) -
     events = asyncio.run(main())
     assert "end c1" in world.log
     assert [statuses(events, number)[-1] for number in (2, 3, 4)] == ["failed", "cancelled", "cancelled"]
+
+
+def test_a_plan_that_another_one_has_overtaken_is_not_begun(world: World) -> None:
+    async def main() -> list[list[dict[str, Any]]]:
+        executor = Executor(None)
+        generation = executor.generation("p")
+        told: list[list[dict[str, Any]]] = [[], []]
+        plans: list[Any] = [
+            {"project": "p", "generation": generation, "operations": [operation(number)], "by": f'"up" (pid {number})'}
+            for number in (1, 2)
+        ]
+        await asyncio.gather(*(executor.execute(plan, told[n].append, asyncio.Event()) for n, plan in enumerate(plans)))
+        assert executor.generation("p") != generation
+        assert executor.generation("q") == generation
+        await executor.execute({**plans[1], "generation": executor.generation("p")}, told[1].append, asyncio.Event())
+        return told
+
+    first, second = asyncio.run(main())
+    assert first[-1]["status"] == "finished"
+    assert [event["status"] for event in second] == ["queued", "stale", "started", "done", "finished"]
+    assert second[0]["text"] == 'waiting for "up" (pid 1), which is changing project p'
+    assert world.log == ["begin c1", "end c1", "begin c2", "end c2"]
+
+
+@pytest.mark.parametrize("harmless", [{"same": True}, {"wait": True}])
+def test_a_plan_that_changed_nothing_overtakes_none(world: World, harmless: dict[str, Any]) -> None:
+    async def main() -> bool:
+        executor = Executor(None)
+        before = executor.generation("p")
+        await executor.execute({"project": "p", "operations": [operation(1, **harmless)]}, print, asyncio.Event())
+        return executor.generation("p") == before
+
+    assert asyncio.run(main())
+
+
+def test_a_failed_operation_may_have_changed_something(world: World) -> None:
+    async def main() -> bool:
+        executor = Executor(None)
+        before = executor.generation("p")
+        await executor.execute({"project": "p", "operations": [operation(1, fail=True)]}, print, asyncio.Event())
+        return executor.generation("p") == before
+
+    assert not asyncio.run(main())
+
+
+def test_a_client_that_left_while_its_plan_waited_has_nothing_done(world: World) -> None:
+    gone = asyncio.Event()
+    gone.set()
+    events = execute([operation(1), operation(2)], gone=gone)
+    assert world.log == []
+    assert [event["status"] for event in events] == ["cancelled", "cancelled", "finished"]
