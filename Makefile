@@ -7,10 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 4
+MINUTES ?= 10
 PACKAGES := python3-venv nftables iproute2 debootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo demo-down test test-peer test-vm lint types unit integration conformance bench wheel clean
+.PHONY: help setup system demo demo-down test test-peer test-vm soak lint types unit integration conformance bench wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +56,10 @@ test-vm: setup ## a stack, a reboot and a power cut in a virtual machine with sy
 
 test-peer: setup ## the scenarios against the real Docker Compose (installs a Docker Engine of its own)
 	@PYCOMPOSE_TEST_PEER=1 sh tests/kit/with-peer $(BIN)/pytest -n 2 -m both tests/integration
+	@PYCOMPOSE_TEST_PEER=1 sh tests/kit/with-peer $(BIN)/pytest tests/peer
+
+soak: setup ## random operations and kills for MINUTES=10 (SEED=... repeats one), root
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## times against Docker Compose, in alternation, and where our own time goes
 	@$(BIN)/python benchmarks/run.py

@@ -22,8 +22,16 @@ def main() -> int:
 
     Where the warm server ran them it ends the process itself: there is nothing to be torn down, which takes 1 ms and more.
     """
+    try:
+        return _main()
+    except KeyboardInterrupt:  # before the command had begun: while modules were imported
+        return INTERRUPTED
+
+
+def _main() -> int:
     from compose.cli.warm import front
 
+    _take_standard_descriptors()
     arguments = sys.argv[1:]
     code = front.run(arguments)
     if code is not None:
@@ -36,14 +44,24 @@ def main() -> int:
     return code
 
 
-def cold() -> int:
-    """Run the process's arguments in this process and return the exit code. Never raises."""
+def _take_standard_descriptors() -> None:
+    """A descriptor 0 to 2 that the caller closed (`>&-`) is the null device, or the next socket becomes the output."""
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            return
+        os.set_inheritable(fd, True)
+
+
+def cold(pid: int = 0) -> int:
+    """Run the process's arguments in this process, for process `pid` or itself; return the exit code. Never raises."""
     # read by typer when it is imported: its rich formatting costs 60 ms and more
     os.environ["TYPER_USE_RICH"] = "0"
     from compose.cli.console import from_process
 
     arguments = sys.argv[1:]
-    console = from_process()
+    console = from_process(pid)
     try:
         code = _run(arguments, console)
         sys.stdout.flush()
@@ -52,20 +70,31 @@ def cold() -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:  # the edge: whatever was not foreseen becomes one line
-        code = _explain(error, console)
+        return _leave(1, console, error)
+    return _leave(code, console)
+
+
+def _leave(code: int, console: Console, error: Exception | None = None) -> int:
+    """Write out what is left and explain `error`; the exit code. Output that cannot be written is an error of its own."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         return _broken_pipe()
-    except OSError as error:
-        return _explain(error, console)
-    return code
+    except OSError as failure:
+        from compose.cli.console import unwritten
+
+        _forget_output()
+        console.error(unwritten(failure))
+        return code or 1
+    return code if error is None else _explain(error, console)
 
 
 def _run(arguments: list[str], console: Console) -> int:
     import signal
 
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's
+        signal.signal(signal.SIGHUP, _terminate)  # or a terminal that outlives us would stay raw
     if arguments in (["--version"], ["-v"]):
         arguments = ["version"]
     if console.environ.get("PYCOMPOSE_DEBUG"):
@@ -113,9 +142,14 @@ def _place(error: Exception) -> str:
 
 
 def _broken_pipe() -> int:
-    """The reader of our output left: say nothing, and keep the interpreter from flushing into it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    """The reader of our output left: say nothing."""
+    _forget_output()
     return BROKEN_PIPE
+
+
+def _forget_output() -> None:
+    """What is buffered goes nowhere, or the interpreter would try to write it again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -31,6 +32,10 @@ def left(before: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
+    # A runner in the background ignores them, and what a test starts would inherit that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(session.config, "workerinput"):
         session.config.stash[BEFORE] = ours()
 

@@ -42,8 +42,12 @@ IO_MODULES = frozenset(
     {"os", "io", "socket", "subprocess", "asyncio", "time", "pathlib", "shutil", "tempfile", "select"}
 )
 ASYNCIO_HOMES = ("runtime.engine", "runtime.api", "runtime.dns", "runtime.network", "runtime.daemon")
-# The warm command line forks what it has imported; it is single-threaded, and never in a container.
-FORK_HOMES = ("runtime.shim", "runtime.oci", "runtime.linux", "runtime.doctor", "runtime.ocicli", "compose.cli.warm")
+# The warm command line and the template of workers fork what they have imported; they are single-threaded, and never in
+# a container.
+FORK_HOMES = (
+    *("runtime.shim", "runtime.oci", "runtime.linux", "runtime.doctor", "runtime.ocicli"),
+    *("compose.cli.warm", "runtime.worker.template"),
+)
 STDLIB_ONLY = ("runtime.linux", "runtime.cgroups", "runtime.oci", "runtime.shim", "runtime.wire", "runtime.errors")
 
 

@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, str] = {
     "pause": "Pause services",
     "port": "Print the public port for a port binding",
     "ps": "List containers",
+    "publish": "Publish compose application",
     "pull": "Pull service images",
     "push": "Push service images",
     "restart": "Restart service containers",

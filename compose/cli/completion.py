@@ -183,7 +183,7 @@ def _value(line: Line, option: TyperOption, invocation: Invocation) -> Answer:
 def _project(invocation: Invocation) -> Project:
     from compose.usecases import projects
 
-    return projects.load_project(invocation.request().replace(warn=None))
+    return projects.load_project(invocation.request().replace(warn=None, remote=None))
 
 
 def _services(invocation: Invocation) -> Answer:

@@ -27,13 +27,16 @@ class Console:
         stdout: TextIO,
         stderr: TextIO,
         started: float = 0.0,
+        pid: int = 0,
     ) -> None:
+        """`pid`: of the process that the caller knows as the command; 0 for this one."""
         self.environ: dict[str, str] = dict(environ)
         self.cwd = cwd
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
         self.started = started
+        self.pid = pid or os.getpid()
         self.ansi = "auto"
         self.json_messages = False
 
@@ -67,8 +70,15 @@ class Console:
         return DEFAULT_SIZE
 
     def write(self, text: str) -> None:
-        """Print results on standard output, as they are."""
-        self.stdout.write(text)
+        """Print results on standard output, as they are. Raises ComposeError where they cannot be written."""
+        try:
+            self.stdout.write(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from compose.errors import ComposeError
+
+            raise ComposeError(unwritten(error)) from error
 
     def confirm(self, warning: str) -> bool:
         """Docker's question before something is pruned; only `y` is a yes, from wherever the answer comes."""
@@ -109,8 +119,13 @@ class Console:
         return f"{label}[{int(time.monotonic() - self.started):04d}] {text} \n"
 
 
-def from_process() -> Console:
-    """The console of this process; a stream its caller closed is the null device."""
+def unwritten(error: OSError) -> str:
+    """What to say when results cannot be written."""
+    return f"writing standard output: {(error.strerror or str(error)).lower()}"
+
+
+def from_process(pid: int = 0) -> Console:
+    """The console of this process, which works for process `pid`; a stream its caller closed is the null device."""
     _fill_closed_streams()
     return Console(
         environ=os.environ,
@@ -119,6 +134,7 @@ def from_process() -> Console:
         stdout=sys.stdout,
         stderr=sys.stderr,
         started=time.monotonic(),
+        pid=pid,
     )
 
 

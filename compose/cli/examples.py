@@ -34,6 +34,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "pause": ("pause web",),
     "port": ("port web 80", "port --protocol udp --index 2 dns 53"),
     "ps": ("ps", "ps -a --format json", "ps --status exited"),
+    "publish": (
+        "publish registry.example.com/team/app:1",
+        "publish --with-env --resolve-image-digests registry.example.com/team/app:1",
+    ),
     "pull": ("pull", "pull --ignore-pull-failures web"),
     "push": ("push web",),
     "restart": ("restart web", "restart -t 2"),

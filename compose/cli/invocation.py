@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from compose.cli.render.logs import LogPrinter
     from compose.cli.render.progress import Writer
     from compose.cli.render.reporter import ConsoleReporter
+    from compose.loader.remotes import Remote
+    from compose.model.project import Project
     from compose.usecases.lifecycle import Lifecycle
     from compose.usecases.projects import ProjectRequest
     from compose.usecases.registryauth import RegistryAccess
+    from compose.usecases.remoteresources import RemoteResources
     from runtime.client.client import Client
 
 PROGRESS_MODES = ("auto", "tty", "plain", "json", "quiet")
@@ -57,6 +60,9 @@ class Invocation:
         self._progress = "auto"
         self._parallel = 0
         self._clients: list[Client] = []
+        self._remotes: RemoteResources | None = None
+        self.command = ""
+        """As the user knows it: `pycompose network rm`."""
 
     @classmethod
     def of(cls, ctx: Context) -> Invocation:
@@ -64,6 +70,7 @@ class Invocation:
         found = ctx.find_object(cls)
         if found is None:
             raise RuntimeError("command runs outside an invocation")
+        found.command = ctx.command_path
         return found
 
     def apply(self, options: GlobalOptions) -> None:
@@ -100,8 +107,33 @@ class Invocation:
             environ=self.console.environ,
             cwd=self.console.cwd,
             stdin=self.console.stdin.read,
+            remote=self._remote,
             warn=self.console.warn,
         )
+
+    def _remote(self, address: str) -> Remote:
+        """What the address of a remote compose file stands for; asked once a command."""
+        from compose.usecases.remoteresources import RemoteResources
+
+        if self._remotes is None:
+            self._remotes = RemoteResources(self.console.environ, self.client, self.registries)
+        return self._remotes(address)
+
+    def remotes(self) -> list[Remote]:
+        """The remote compose files that the command has read so far."""
+        return self._remotes.fetched() if self._remotes is not None else []
+
+    def confirm_remote(self, project: Project, *, assume_yes: bool = False) -> None:
+        """Have the user agree to what came from elsewhere; raises ComposeError if he does not."""
+        if self._remotes is not None:
+            from compose.cli.remotestack import confirm_remote
+
+            confirm_remote(self, project, assume_yes=assume_yes)
+
+    @property
+    def tells_progress(self) -> bool:
+        """Whether messages for people belong between the progress lines."""
+        return self._progress not in ("quiet", "json")
 
     def client(self, *, start: bool = True) -> Client:
         """A client of the engine, which is started if need be."""
@@ -109,6 +141,7 @@ class Invocation:
 
         client = autostart.connect(self.console.environ, start=start)
         client.parallel = self._parallel
+        client.by = f'"{self.command}" (pid {self.console.pid})'
         self._clients.append(client)
         return client
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from compose.errors import ComposeError
 from compose.model.naming import image_name
 from compose.reconcile import labels
 from compose.reconcile.body_network import exposed_ports
@@ -39,7 +40,7 @@ HEALTH_NUMBERS = (
 
 
 def container_config(instance: Instance) -> ContainerConfig:
-    """Docker's `Config`."""
+    """Docker's `Config`. Raises ComposeError for parts of a probe that do not go together."""
     service = instance.service
     config: dict[str, Any] = {
         "Image": image_name(instance.project, service),
@@ -60,6 +61,10 @@ def container_config(instance: Instance) -> ContainerConfig:
     if service.stop_grace_period is not None:
         config["StopTimeout"] = service.stop_grace_period // NANOSECONDS
     if service.healthcheck is not None:
+        if service.healthcheck.start_interval is not None and service.healthcheck.start_period is None:
+            raise ComposeError(
+                f"services.{service.name}: healthcheck.start_interval requires healthcheck.start_period to be set"
+            )
         config["Healthcheck"] = health_config(service.healthcheck)
     return cast("ContainerConfig", config)
 

@@ -79,7 +79,7 @@ def _networks(draft: UpDraft, service: DesiredService, container: ObservedContai
         there = draft.observed.network(network.name)
         name = there.name if there is not None else network.name
         attached = container.networks.get(name)
-        if attached is None or (there is not None and attached and attached != there.id):
+        if attached is None or there is None or (attached and attached != there.id):
             return f"not connected to network {key}"
     return ""
 

@@ -181,4 +181,6 @@ class Draft:
 
     def finish(self) -> Plan:
         """The plan."""
-        return self.builder.build(self.project.name, kept=self.kept, warnings=self.warnings)
+        return self.builder.build(
+            self.project.name, kept=self.kept, warnings=self.warnings, generation=self.observed.generation
+        )

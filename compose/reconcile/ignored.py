@@ -38,6 +38,12 @@ def ignored(project: Project) -> Iterator[str]:
             yield f"services.{name}.logging.driver {driver} is not supported, the log is kept as json-file"
         if service.ports and service.network_mode == "host":
             yield f"services.{name}.ports have no effect with the host's network: the service listens there itself"
+        for mount in service.volumes:
+            if mount.bind is not None and mount.bind.propagation in ("shared", "rshared"):
+                yield (
+                    f"services.{name}.volumes: mounts made below {mount.target} in the container do not reach the host, "
+                    "only the other way round"
+                )
         yield from _file_owners(project, service)
 
 

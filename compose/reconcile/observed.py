@@ -107,6 +107,8 @@ class ObservedState(Record):
     volumes: Mapping[str, ObservedVolume] = NOTHING
     images: Mapping[str, Mapping[str, Any]] = NOTHING
     """Keyed by the reference that was asked for; an absent key means there is no such image."""
+    generation: str = ""
+    """The engine's name for this state of the project."""
     standing: Mapping[str, tuple[ObservedContainer, ...]] = NOTHING
     """The same by service, without one-offs."""
 
@@ -168,6 +170,7 @@ def observe(snapshot: Mapping[str, Any], project: str) -> ObservedState:
         networks={network.name: network for network in networks},
         volumes={volume.name: volume for volume in volumes},
         images=snapshot.get("Images") or {},
+        generation=str(snapshot.get("Generation") or ""),
     )
 
 

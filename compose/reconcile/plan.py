@@ -74,6 +74,8 @@ class Plan(Record):
     operations: tuple[Operation, ...] = ()
     kept: tuple[Kept, ...] = ()
     warnings: tuple[str, ...] = ()
+    generation: str = ""
+    """Of the observed state that it was made from; the engine begins no plan made from a former one."""
 
     def __str__(self) -> str:
         return "".join(f"{operation}\n" for operation in self.operations)
@@ -91,7 +93,13 @@ class Plan(Record):
 
     def to_wire(self) -> wire.Plan:
         """The plan as the engine takes it."""
-        return {"project": self.project, "operations": [operation.to_wire() for operation in self.operations]}
+        made: wire.Plan = {
+            "project": self.project,
+            "operations": [operation.to_wire() for operation in self.operations],
+        }
+        if self.generation:
+            made["generation"] = self.generation
+        return made
 
 
 class PlanBuilder:
@@ -131,13 +139,16 @@ class PlanBuilder:
         self._operations.append(operation)
         return number
 
-    def build(self, project: str, *, kept: Iterable[Kept] = (), warnings: Iterable[str] = ()) -> Plan:
+    def build(
+        self, project: str, *, kept: Iterable[Kept] = (), warnings: Iterable[str] = (), generation: str = ""
+    ) -> Plan:
         """The finished plan."""
         return Plan(
             project=project,
             operations=tuple(self._operations),
             kept=tuple(kept),
             warnings=tuple(dict.fromkeys(warnings)),
+            generation=generation,
         )
 
 

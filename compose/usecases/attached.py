@@ -339,7 +339,7 @@ class _Task:
         self._client: Client | None = None
 
     def begin(self, action: Callable[[Client], object], client: Client) -> None:
-        self._client = Client(client.paths, parallel=client.parallel)
+        self._client = Client(client.paths, parallel=client.parallel, by=client.by)
         self._thread = threading.Thread(target=self._run, args=(action, self._client), daemon=True)
         self._thread.start()
 

@@ -16,6 +16,7 @@ from compose.model.record import Record
 from compose.reconcile import labels
 from compose.usecases import containers, localpack, localunpack
 from runtime.client import archive
+from runtime.client.output import write_all
 from runtime.errors import EngineError, NotFound
 
 if TYPE_CHECKING:
@@ -188,9 +189,7 @@ class Copy:
 
     def _to_standard_output(self, pieces: Iterator[bytes]) -> None:
         for piece in pieces:
-            view = memoryview(piece)
-            while view:
-                view = view[os.write(self._stdout, view) :]
+            write_all(self._stdout, piece)
 
 
 def _called(path: str) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from compose.loader.options import LoadOptions
+    from compose.loader.remotes import Remote
     from compose.model.project import Project
 
 
@@ -28,6 +29,8 @@ class ProjectRequest(Record):
     environ: Mapping[str, str] = Spec(None, dict)  # type: ignore[assignment]
     cwd: str = "/"
     stdin: Callable[[], str] | None = None
+    remote: Callable[[str], Remote] | None = None
+    """Fetches remote compose files."""
     warn: Callable[[str], None] | None = None
 
 
@@ -99,4 +102,5 @@ def load_options(request: ProjectRequest) -> LoadOptions:
         environ=request.environ,
         cwd=request.cwd,
         stdin=request.stdin,
+        remote=request.remote,
     )

@@ -20,8 +20,8 @@ class Reporter(Protocol):
     def event(self, operation: Operation, event: PlanEvent) -> None:
         """Something happened to an operation."""
 
-    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False) -> None:
-        """Something that is not the engine's to do, between `begin` and `end`, is at `text`."""
+    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False, bare: bool = False) -> None:
+        """Something that is not the engine's to do, between `begin` and `end`, is at `text`; `bare`: which is no state."""
 
     def end(self) -> None:
         """The plan is over, whatever came of it."""
@@ -57,8 +57,8 @@ class ForwardingReporter:
     def event(self, operation: Operation, event: PlanEvent) -> None:
         self._reporter.event(operation, event)
 
-    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False) -> None:
-        self._reporter.step(name, text, done=done, failed=failed)
+    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False, bare: bool = False) -> None:
+        self._reporter.step(name, text, done=done, failed=failed, bare=bare)
 
     def end(self) -> None:
         self._reporter.end()

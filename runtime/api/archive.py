@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.api import streams
 from runtime.engine import atrest
-from runtime.engine.firstattach import FirstAttach
+from runtime.engine.firstattach import announced
 from runtime.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -83,16 +83,13 @@ def _user(engine: Engine, container: Container) -> str:
 
 
 async def _before_start(engine: Engine, container: Container, request: Request, start: dict[str, Any]) -> None:
-    waiting = FirstAttach()
-    container.attaching.append(waiting)
-    created = asyncio.ensure_future(waiting.created.wait())
-    try:
+    with announced(container) as waiting:
         client_reader, client_writer, early = await request.hijack(streams.UPGRADE)
         # The client says nothing before STARTED: that it can be read means that it left.
         leaving = asyncio.ensure_future(client_reader.read(1))
-        await asyncio.wait({created, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting.created, leaving}, return_when=asyncio.FIRST_COMPLETED)
         leaving.cancel()
-        if not created.done():
+        if not waiting.created.done():
             return
         await asyncio.wait({leaving})
         shim_reader, shim_writer = await streams.to_shim(engine, container, start)
@@ -101,8 +98,3 @@ async def _before_start(engine: Engine, container: Container, request: Request, 
             await streams.pump(client_reader, client_writer, shim_reader, shim_writer)
         finally:
             shim_writer.close()
-    finally:
-        created.cancel()
-        waiting.settled.set()
-        if waiting in container.attaching:
-            container.attaching.remove(waiting)

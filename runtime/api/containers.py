@@ -16,7 +16,7 @@ PROJECT_LABEL = "com.docker.compose.project"
 
 
 async def snapshot(engine: Engine, request: Request) -> None:
-    """Everything that decides about a project, as it is at this instant."""
+    """Everything that decides about a project, as it is at this instant, and a name for this state of it."""
     project = request.text("project")
     containers = [
         inspect_container(engine, item)
@@ -35,6 +35,7 @@ async def snapshot(engine: Engine, request: Request) -> None:
             "Networks": [engine.networks.inspect(record) for record in engine.networks.records.values()],
             "Volumes": engine.volumes.list(),
             "Images": images,
+            "Generation": engine.executor.generation(project) if project else "",
         }
     )
 

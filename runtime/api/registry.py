@@ -1,4 +1,4 @@
-"""Questions to registries: what a tag stands for, which tags there are, whether credentials are good."""
+"""Questions to registries: what a tag stands for, which tags there are, whether credentials are good; artifacts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,20 @@ async def login(engine: Engine, request: Request) -> None:
     await _ask(engine, request, "check_login")
 
 
-async def _ask(engine: Engine, request: Request, job: str) -> None:
+async def artifact(engine: Engine, request: Request) -> None:
+    """`Reference`, `Kinds`, `Access` -> `Digest`, `Kind` and, if that is one of those, `Layers`."""
+    await _ask(engine, request, "fetch_artifact", "Kinds")
+
+
+async def publish(engine: Engine, request: Request) -> None:
+    """`Reference`, `Layers`, `Form`, `Access` -> `Digest` of what the reference stands for now."""
+    await _ask(engine, request, "publish_artifact", "Layers", "Form")
+
+
+async def _ask(engine: Engine, request: Request, job: str, *more: str) -> None:
     body: dict[str, Any] = request.json()
-    if not body.get("Reference"):
-        raise InvalidParameter("registry: Reference is needed")
-    await request.reply(await engine.registry.run(job, {"reference": body["Reference"]}, body.get("Access")))
+    for name in ("Reference", *more):
+        if not body.get(name):
+            raise InvalidParameter(f"registry: {name} is needed")
+    asked = {name.lower(): body[name] for name in ("Reference", *more)}
+    await request.reply(await engine.registry.run(job, asked, body.get("Access")))

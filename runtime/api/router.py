@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from runtime.api import archive, containers, engine, images, networks, plans, registry, streams, volumes
-from runtime.errors import NotFound, NotSupported
+from runtime.errors import InvalidParameter, NotFound, NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from runtime.api.server import Request
     from runtime.engine.engine import Engine
 
+MAX_PATH = 4096
+"""Characters; errors repeat the path. What can be long, as the images of a snapshot, stands in the query."""
 ROUTES: tuple[tuple[str, str, Callable[[Engine, Request], Awaitable[None]]], ...] = (
     ("GET", "/v1/version", engine.version),
     ("GET", "/v1/status", engine.status),
@@ -35,6 +37,8 @@ ROUTES: tuple[tuple[str, str, Callable[[Engine, Request], Awaitable[None]]], ...
     ("POST", "/v1/registry/digest", registry.digest),
     ("POST", "/v1/registry/tags", registry.tags),
     ("POST", "/v1/registry/login", registry.login),
+    ("POST", "/v1/registry/artifact", registry.artifact),
+    ("POST", "/v1/registry/publish", registry.publish),
     ("GET", "/v1/images", images.listing),
     ("POST", "/v1/images/import", images.import_image),
     ("POST", "/v1/images/load", images.load),
@@ -58,6 +62,8 @@ def dispatcher(target: Engine) -> Callable[[Request], Awaitable[None]]:
     """A handler that finds the route of a request and calls it."""
 
     async def dispatch(request: Request) -> None:
+        if len(request.path) > MAX_PATH:
+            raise InvalidParameter(f"path of the request has {len(request.path)} characters: at most {MAX_PATH}")
         known = False
         for method, pattern, handler in _COMPILED:
             match = pattern.match(request.path)

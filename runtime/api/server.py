@@ -136,7 +136,7 @@ class Connection:
         except (ConnectionError, h11.LocalProtocolError):
             return
         except h11.RemoteProtocolError as error:
-            log.warning("a client does not speak HTTP: %s", error)
+            log.warning("a client does not speak HTTP: %.100s", error)
         finally:
             self.writer.close()
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runtime.engine import shimlink
-from runtime.engine.firstattach import FirstAttach
+from runtime.engine.firstattach import announced
 from runtime.errors import Conflict, InvalidParameter, Unavailable
 from runtime.wire import frames
 
@@ -153,18 +153,15 @@ async def _attach_first(engine: Engine, container: Container, request: Request, 
     """Answer at once, attach when the next run is created and before it starts; the client submits the start."""
     if container.running:
         raise Conflict(f"container {container.record.name} is running already")
-    waiting = FirstAttach()
-    container.attaching.append(waiting)
-    created = asyncio.ensure_future(waiting.created.wait())
-    try:
+    with announced(container) as waiting:
         client_reader, client_writer, early = await request.hijack(UPGRADE)
         speaking = asyncio.ensure_future(client_reader.read(SPLICE_SIZE))
-        await asyncio.wait({created, speaking}, return_when=asyncio.FIRST_COMPLETED)
-        if not created.done():
+        await asyncio.wait({waiting.created, speaking}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.created.done():
             early += (said := speaking.result())
             if not said:
                 return
-            await created
+            await waiting.created
         else:
             speaking.cancel()
             await asyncio.wait({speaking})
@@ -179,11 +176,6 @@ async def _attach_first(engine: Engine, container: Container, request: Request, 
             await pump(client_reader, client_writer, shim_reader, shim_writer)
         finally:
             shim_writer.close()
-    finally:
-        created.cancel()
-        waiting.settled.set()
-        if waiting in container.attaching:
-            container.attaching.remove(waiting)
 
 
 def require_running(container: Container) -> None:

@@ -36,9 +36,8 @@ def send(stream: FrameStream, pieces: Iterable[bytes]) -> dict[str, Any]:
     """
     with stream.sock:
         try:
-            for piece in pieces:
-                for at in range(0, len(piece), PIECE):
-                    stream.send(frames.STDIN, piece[at : at + PIECE])
+            for piece in _filled(pieces):
+                stream.send(frames.STDIN, piece)
             stream.send(frames.EOF)
         except Unavailable:
             pass  # the other side ended early: why is still to be received
@@ -50,6 +49,18 @@ def send(stream: FrameStream, pieces: Iterable[bytes]) -> dict[str, Any]:
                     outcome: dict[str, Any] = json.loads(payload)
                     return outcome
     raise Unavailable("engine closed the stream before the files were written")
+
+
+def _filled(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in frames as large as may be: a tree of small files comes as three pieces a file."""
+    waiting = bytearray()
+    for piece in pieces:
+        waiting += piece
+        while len(waiting) >= PIECE:
+            yield bytes(waiting[:PIECE])
+            del waiting[:PIECE]
+    if waiting:
+        yield bytes(waiting)
 
 
 def receive(stream: FrameStream) -> Iterator[bytes]:

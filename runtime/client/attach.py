@@ -14,6 +14,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Self
 
 from runtime.client import detachkeys, terminal
+from runtime.client.output import write_all
 from runtime.errors import EngineError, Unavailable, from_wire
 from runtime.wire import frames
 
@@ -140,7 +141,7 @@ def _take_frame(kind: int, payload: bytes, outputs: dict[int, int]) -> int | Non
     """The exit code if this frame brings it; raises EngineError for an ERROR frame."""
     output = outputs.get(kind)
     if output is not None:
-        _write_all(output, payload)
+        write_all(output, payload)
         return None
     if kind == frames.EXIT:
         return int(json.loads(payload)["ExitCode"])
@@ -177,12 +178,6 @@ def _read(fd: int) -> bytes:
         return os.read(fd, BLOCK)
     except OSError:  # a terminal that hung up answers EIO
         return b""
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 class _Signals:

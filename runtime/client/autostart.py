@@ -30,6 +30,7 @@ READY_FD = 3
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 """One heap for the engine's few threads, given back when it shrinks: 2 MB less for a process that is always there."""
 LOG_LINES = 10
+_LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 KEPT_ENVIRONMENT = ("PATH", "LANG", "PYCOMPOSE_FAILPOINT", "PYCOMPOSE_IDLE_EXIT")
 
 
@@ -60,9 +61,16 @@ def ensure(client: Client, environ: Mapping[str, str]) -> None:
 
 
 def start(paths: Paths, environ: Mapping[str, str], timeout: float = START_TIMEOUT) -> None:
-    """Start an engine and return when it listens. Raises Unavailable with the end of its log."""
-    os.makedirs(paths.root, mode=0o710, exist_ok=True)
-    os.makedirs(paths.run, mode=0o710, exist_ok=True)
+    """Start an engine and return when it listens. Raises Unavailable with the end of its log, or with what cannot be made."""
+    try:
+        os.makedirs(paths.root, mode=0o710, exist_ok=True)
+        os.makedirs(paths.run, mode=0o710, exist_ok=True)
+        os.close(os.open(paths.engine_log, _LOG_FLAGS, 0o600))
+    except OSError as error:
+        raise Unavailable(
+            f"engine did not start: {error.filename}: {(error.strerror or str(error)).lower()};"
+            " the directories it lives in have to be writable, PYCOMPOSE_ROOT names another place"
+        ) from error
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         log_start = _size(paths.engine_log)
@@ -95,10 +103,9 @@ def _spawn(paths: Paths, environ: Mapping[str, str], ready_fd: int) -> int:
     package = os.path.dirname(os.path.dirname(os.path.abspath(runtime.__file__ or "")))
     kept = {name: environ[name] for name in KEPT_ENVIRONMENT if name in environ}
     environment = {"PATH": os.defpath, **kept, "PYTHONPATH": package}
-    log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, paths.engine_log, log_flags, 0o600),
+        (os.POSIX_SPAWN_OPEN, 1, paths.engine_log, _LOG_FLAGS, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
         (os.POSIX_SPAWN_DUP2, ready_fd, READY_FD),
     ]

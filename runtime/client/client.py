@@ -60,10 +60,14 @@ class EventStream:
 class Client:
     """A client of the engine at `paths`. It connects when first used; errors are runtime.errors kinds."""
 
-    def __init__(self, paths: Paths, *, parallel: int = 0) -> None:
-        """`parallel`: how many operations of a plan may run at the same time; 0 for all that can."""
+    def __init__(self, paths: Paths, *, parallel: int = 0, by: str = "") -> None:
+        """`parallel`: how many operations of a plan may run at the same time; 0 for all that can.
+
+        `by`: the command that uses it, for those who have to wait for its plans.
+        """
         self.paths = paths
         self.parallel = parallel
+        self.by = by
         self._idle: socket.socket | None = None
         self._plan: http1.Response | None = None
         self._aborted = False
@@ -156,8 +160,9 @@ class Client:
         """Execute a plan; its events as they come. Closing the iterator cancels operations not begun."""
         if self._aborted:
             raise Unavailable("plan was given up")
-        limited = {**plan, "limit": self.parallel} if self.parallel else plan
-        response = self._plan = self._stream("POST", "/v1/plan", limited)
+        limit = {"limit": self.parallel} if self.parallel else {}
+        sender = {"by": self.by} if self.by else {}
+        response = self._plan = self._stream("POST", "/v1/plan", {**plan, **limit, **sender})
         try:
             if self._aborted:
                 raise Unavailable("plan was given up")
@@ -291,8 +296,18 @@ class Client:
         """Whether the credentials in `access` are good: `Status` and perhaps an `IdentityToken`; Forbidden if not."""
         return self._registry("login", registry, access)
 
-    def _registry(self, question: str, reference: str, access: Access) -> dict[str, Any]:
-        body = {"Reference": reference, "Access": access}
+    def registry_artifact(self, reference: str, kinds: Sequence[str], access: Access) -> dict[str, Any]:
+        """What is no image: `Digest`, `Kind`, and `Layers` (MediaType, Annotations, Content in base64) if that is one of `kinds`."""
+        return self._registry("artifact", reference, access, Kinds=list(kinds))
+
+    def registry_publish(
+        self, reference: str, layers: Sequence[Mapping[str, Any]], form: Mapping[str, Any], access: Access
+    ) -> str:
+        """Write an artifact; its digest. `form`: Kind, ConfigType, Version, Annotations, Described, Images."""
+        return str(self._registry("publish", reference, access, Layers=list(layers), Form=dict(form))["Digest"])
+
+    def _registry(self, question: str, reference: str, access: Access, **more: object) -> dict[str, Any]:
+        body = {"Reference": reference, "Access": access, **more}
         return cast("dict[str, Any]", self._json("POST", f"/v1/registry/{question}", body))
 
     # --- transport

@@ -47,7 +47,10 @@ class raw:  # noqa: N801 - reads as a verb: `with raw(fd):`
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._fd is not None and self._saved is not None:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+            try:
+                termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+            except termios.error:
+                pass  # a terminal that hung up has nothing to be restored
 
 
 def size(fd: int) -> tuple[int, int] | None:

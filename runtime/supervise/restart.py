@@ -6,7 +6,10 @@ Time comes in as a run's length, measured by a clock that never jumps: a wall cl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FIRST_DELAY: Final = 0.1
 MAX_DELAY: Final = 60.0
@@ -20,6 +23,12 @@ class RestartPolicy:
 
     name: str
     maximum_retry_count: int = 0
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any] | None) -> RestartPolicy:
+        """The policy in Docker's words, `HostConfig.RestartPolicy`."""
+        policy = said or {}
+        return cls(name=policy.get("Name") or "no", maximum_retry_count=policy.get("MaximumRetryCount", 0))
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,6 @@
 """The plan: a DAG of operations with their causes, as the planner writes it and the engine executes it.
 
-    POST /v1/plan   Plan in, newline-delimited PlanEvent out, the last one of status "finished"
+    POST /v1/plan   Plan in, newline-delimited PlanEvent out, the last one of status "finished" or "stale"
 
 Operations without an unfinished dependency run concurrently. A failed operation fails the plan: operations not begun
 are cancelled, running ones finish. Each operation is idempotent and re-checks its precondition when it runs.
@@ -126,13 +126,18 @@ class Operation(TypedDict, total=False):
 class Plan(TypedDict):
     project: str
     """Plans of one project are executed one at a time; empty: no project, never waits."""
+    generation: NotRequired[str]
+    """`Generation` of the snapshot it was made from: a plan that another one has overtaken meanwhile is not begun but
+    answered with `stale`. Absent or empty: executed as it is."""
+    by: NotRequired[str]
+    """Who sends it, for those who have to wait for it: `"pycompose up" (pid 4711)`."""
     operations: list[Operation]
     limit: NotRequired[int]
     """How many operations may run at the same time, those that only wait not counted; absent or 0: all that can."""
 
 
 PlanStatus = Literal[
-    "queued",  # another plan of the project is running; `text` says which
+    "queued",  # another plan of the project is running; `text` says whose
     "started",  # the operation began
     "waiting",  # still at it; `text` says for what (last probe output, grace period)
     "progress",  # a part of it, named by `id`, is at `text`, `current` of `total` bytes (0: unknown)
@@ -142,8 +147,12 @@ PlanStatus = Literal[
     "warning",  # optional operation failed or something to tell; `text`
     "failed",  # `error` is EngineError.to_wire()
     "cancelled",  # not begun because another one failed or the client went away
+    "stale",  # last event, without `op`: the project was changed after the plan was made, so nothing was done
     "finished",  # last event, without `op`; `error` if the plan failed
 ]
+
+
+LAST: frozenset[PlanStatus] = frozenset({"stale", "finished"})
 
 
 class PlanEvent(TypedDict, total=False):

@@ -64,6 +64,7 @@ class FakeEngine:
         self.plans: list[Any] = []
         self.containers: list[dict[str, Any]] = []
         self.images: dict[str, Any] = {}
+        self.generation = "x.0"
         self.state_after: Callable[[dict[str, Any]], None] = lambda _operation: None
         self._events: list[Exchange] = []
         self._sockets: list[socket.socket] = []
@@ -115,7 +116,13 @@ class FakeEngine:
     # --- what is answered
 
     def _snapshot(self) -> dict[str, Any]:
-        return {"Containers": self.containers, "Networks": [], "Volumes": [], "Images": self.images}
+        return {
+            "Containers": self.containers,
+            "Networks": [],
+            "Volumes": [],
+            "Images": self.images,
+            "Generation": self.generation,
+        }
 
     def _listed(self, exchange: Exchange) -> list[dict[str, Any]]:
         everything = "all=1" in exchange.query

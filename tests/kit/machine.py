@@ -63,7 +63,7 @@ def leftovers(engine_id: str, root: str) -> dict[str, list[str]]:
     found = {
         "processes": processes(root),
         "mounts": mounts(root),
-        "links": links(engine_id),
+        "links": links(f"pyc{engine_id[:4]}") + links(f"pyv{engine_id[:4]}"),
         "tables": tables(engine_id),
         "cgroups": cgroups(engine_id),
     }

@@ -38,6 +38,7 @@ def run(
     invocation = Invocation.of(ctx)
     named = tuple(services or ())
     project = projects.load_project(invocation.request(), named)
+    invocation.confirm_remote(project, assume_yes=yes)
     options = up_options(
         invocation,
         project,

@@ -76,6 +76,7 @@ def run(
     invocation = Invocation.of(ctx)
     console = invocation.console
     project = projects.load_project(invocation.request(), [service])
+    invocation.confirm_remote(project)
     project = use_case.with_volumes(project, service, volume or (), invocation.absolute)
     said = [*_from_files(invocation, env_from_file or ()), *(env or ())]
     attached = not detach

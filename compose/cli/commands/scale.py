@@ -24,6 +24,7 @@ def run(
     invocation = Invocation.of(ctx)
     named = tuple(sorted(replicas))
     project = projects.load_project(invocation.request(), named)
+    invocation.confirm_remote(project)
     options = up_options(invocation, project, remove_orphans=False, services=named, scale=replicas, no_deps=no_deps)
     Up(
         invocation.client(), project, invocation.reporter(), dry_run=invocation.dry_run, access=invocation.registries()

@@ -143,6 +143,7 @@ def run(
 
     named = tuple(services or ())
     project = projects.load_project(invocation.request(), named)
+    invocation.confirm_remote(project, assume_yes=yes)
     if not project.services:
         raise ComposeError("no service selected")
     options = up_options(

@@ -31,6 +31,7 @@ def run(
     invocation = Invocation.of(ctx)
     named = tuple(services or ())
     project = projects.load_project(invocation.request(), named)
+    invocation.confirm_remote(project)
     asked = watched(project, named)
     for warning in asked.warnings:
         invocation.console.warn(warning)

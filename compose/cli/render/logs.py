@@ -5,11 +5,11 @@ Output goes straight to the descriptor in whole lines: blocks of a megabyte pass
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from compose.cli.render import ansi
 from runtime.client import logrecords
+from runtime.client.output import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,13 +70,13 @@ class LogPrinter:
         line = f"{name} {text}"
         # the erase code in front is Compose's: what a progress line left there goes away
         shown = ansi.paint(f"{ansi.RESET_LINE}{line}", self._colours[name]) if self._colour else line
-        _write(self._outputs["stdout"], shown.encode() + b"\n")
+        write_all(self._outputs["stdout"], shown.encode() + b"\n")
 
     def flush(self, name: str | None = None) -> None:
         """Print what was kept of unfinished lines, of one container or of all."""
         for key in [key for key in self._rest if name in (None, key[0])]:
             rest = self._rest.pop(key)
-            _write(self._outputs[key[1]], self.prefix(key[0]).encode() + rest + b"\n")
+            write_all(self._outputs[key[1]], self.prefix(key[0]).encode() + rest + b"\n")
 
     def _print(self, name: str, stream: str, block: bytes) -> None:
         prefix = self.prefix(name).encode()
@@ -96,17 +96,11 @@ class LogPrinter:
             self._rest[key] = text[end:]
         if end:
             lines = text[: end - 1].replace(b"\n", b"\n" + prefix) if prefix else text[: end - 1]
-            _write(self._outputs[stream], prefix + lines + b"\n")
+            write_all(self._outputs[stream], prefix + lines + b"\n")
 
     def _emit(self, key: tuple[str, str], text: bytes, prefix: bytes) -> None:
         end = text.rfind(b"\n") + 1
         if text[end:]:
             self._rest[key] = text[end + len(prefix) :]
         if end:
-            _write(self._outputs[key[1]], text[:end] if end < len(text) else text)
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+            write_all(self._outputs[key[1]], text[:end] if end < len(text) else text)

@@ -166,7 +166,12 @@ class TtyWriter:
 
     def message(self, text: str) -> None:
         with self._lock:
-            self._messages.append(text)
+            if self._drawn or self._rows:
+                self._messages.append(text)
+                return
+            # nothing is drawn while a plan waits for its turn: that it waits must be seen now
+            self._out.write(f"{self._prefix}{text}\n")
+            self._out.flush()
 
     def stop(self) -> None:
         self._stopped.set()

@@ -57,10 +57,10 @@ class ConsoleReporter:
         elif line is not None and self._writer is not None:
             self._writer.line(line)
 
-    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False) -> None:
+    def step(self, name: str, text: str, *, done: bool = False, failed: bool = False, bare: bool = False) -> None:
         if self._writer is not None:
             status = verbs.ERROR if failed else verbs.DONE if done else verbs.WORKING
-            self._writer.line(verbs.Line(name, status, text))
+            self._writer.line(verbs.Line(name, status, text, bare=bare))
 
     def end(self) -> None:
         if self._build_log is not None:

@@ -111,6 +111,7 @@ class Narrator:
             operation["resource"] for operation in operations if _is_replacement(operation) and "resource" in operation
         }
         self._last: dict[str, Line] = {}
+        self._warned: dict[str, str] = {}
 
     def line(self, operation: Operation, event: PlanEvent) -> Line | None:
         """What an event makes of the line of its operation's resource; None for what is not shown."""
@@ -128,6 +129,7 @@ class Narrator:
         if status == "failed":
             return Line(name, ERROR, "Error", str((event.get("error") or {}).get("message", "")))
         if status == "warning":
+            self._warned[resource] = text
             return Line(name, WARNING, text[:1].upper() + text[1:])
         if status == "waiting":
             return Line(name, WORKING, self._verbs(operation, resource).working, text)
@@ -140,6 +142,7 @@ class Narrator:
         if status not in ("done", "unchanged") or _is_replacement(operation):
             return None
         verbs = self._verbs(operation, resource)
+        note = self._warned.pop(resource, note)
         return Line(name, DONE, verbs.done if status == "done" else verbs.unchanged, note)
 
     def _after_hook(self, kind: str, status: str | None, name: str, resource: str, note: str) -> Line | None:

@@ -9,6 +9,7 @@ when the engine is gone, or when a source file changed under it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import importlib
@@ -45,6 +46,8 @@ LEFT_OUT = (
     "compose.cli.warm.server",
     "compose.cli.warm.__main__",
 )
+RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH, signal.SIGPIPE)
+"""Signals whose handling a command begins with as a fresh process does."""
 CREDENTIALS = struct.Struct("3i")
 
 
@@ -113,7 +116,8 @@ class Server:
         connection.settimeout(READ_TIMEOUT)
         fds: list[int] = []
         try:
-            uid = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[1]
+            said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            front, uid, _ = CREDENTIALS.unpack(said)
             if uid != os.geteuid():
                 raise ValueError("another user")
             fields, fds = _receive(connection)
@@ -121,11 +125,17 @@ class Server:
                 connection.sendall(wire.STALE)
                 self._idle = 0.0
                 raise ValueError("stale")
-            pid = os.fork()
-            if pid == 0:
-                _become(fields, fds)
+            # what is passed on before the child has handlers of its own waits for them
+            signal.pthread_sigmask(signal.SIG_BLOCK, RESET)
+            try:
+                pid = os.fork()
+                if pid == 0:
+                    _become(fields, fds, front)
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET)
             session = Session(connection, pid)
-            connection.sendall(wire.ACCEPTED)
+            with contextlib.suppress(OSError):  # a front that is gone already is heard, and its command ended
+                connection.sendall(wire.ACCEPTED)
         except (OSError, ValueError):
             connection.close()
             return
@@ -279,15 +289,16 @@ def _signal_group(pid: int, number: int) -> None:
             return
 
 
-def _become(fields: list[bytes], fds: list[int]) -> NoReturn:
+def _become(fields: list[bytes], fds: list[int], front: int) -> NoReturn:
     """In the child: the caller's world, then the command. Never returns."""
     code = 1
     try:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH, signal.SIGPIPE):
+        for number in RESET:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET)
         os.fchdir(fds[3])
         for standard, fd in enumerate(fds[:3]):
             os.dup2(fd, standard)
@@ -303,10 +314,12 @@ def _become(fields: list[bytes], fds: list[int]) -> NoReturn:
         sys.argv = ["pycompose", *arguments]
         from compose.__main__ import cold
 
-        code = cold()
+        code = cold(front)
         sys.stdout.flush()
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1
+    except KeyboardInterrupt:  # before the command had begun
+        code = 130
     except BrokenPipeError:
         code = 141
     finally:

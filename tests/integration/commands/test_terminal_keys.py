@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import signal
+import subprocess
+import termios
 from typing import TYPE_CHECKING
 
 import pytest
@@ -135,6 +140,26 @@ def test_w_switches_watching_in_an_attached_up(stack: Stack) -> None:
         screen.until("Gracefully Stopping...")
         assert screen.wait() in (0, 130)
     assert stack.states() == {"web-1": "exited"}
+
+
+def test_a_hangup_leaves_the_terminal_as_it_was_and_nothing_of_run(stack: Stack) -> None:
+    stack.compose(SERVICES)
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    command = [*stack.program, "run", "--rm", "shell", "sh", "-c", "sleep 1000"]
+    running = subprocess.Popen(
+        command, cwd=stack.folder, env=stack.environ(), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    try:
+        poll(lambda: termios.tcgetattr(slave) != before, what="the terminal is raw")
+        running.send_signal(signal.SIGHUP)
+        assert running.wait(timeout=20) == 130
+        assert termios.tcgetattr(slave) == before
+    finally:
+        running.kill()
+        os.close(slave)
+        os.close(master)
+    assert stack.ps() == []
 
 
 def test_d_leaves_what_runs_and_the_footer_goes(stack: Stack) -> None:

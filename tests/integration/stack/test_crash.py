@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit import machine
 from tests.kit.stack import free_port, poll
 
 if TYPE_CHECKING:
@@ -103,6 +105,24 @@ def test_a_killed_shim_takes_its_container_along_and_the_policy_acts(stack: Stac
     assert stack.exec("a", "echo", "alive").out == "alive\n"
 
 
+def test_what_waits_for_its_next_try_comes_back_with_the_next_command_when_all_of_ours_was_killed(stack: Stack) -> None:
+    stack.compose("""
+        services:
+          a: {image: localhost/host, command: sh -c "exit 3", restart: always}
+    """)
+    stack.run("up", "-d")
+    poll(lambda: _waiting(stack, tries=4), what="a waits for more than a second")
+    status = stack.status()
+    shims = Path(f"/proc/{status['Zygote']}/task/{status['Zygote']}/children").read_text().split()
+    for pid in [status["Pid"], status["Zygote"], *map(int, shims)]:
+        os.kill(pid, 9)
+    assert len(shims) == 1
+    poll(lambda: not machine.processes(str(stack.root)), what="nothing of ours runs")
+    assert {row["State"] for row in stack.ps()} <= {"restarting", "running"}
+    poll(lambda: stack.inspect("a-1")["RestartCount"] >= 6, what="its policy acts")
+    assert stack.inspect("a-1")["State"]["ExitCode"] == 3
+
+
 def test_a_broken_record_is_set_aside_and_named(stack: Stack) -> None:
     stack.compose("""
         services:
@@ -120,6 +140,11 @@ def test_a_broken_record_is_set_aside_and_named(stack: Stack) -> None:
     assert stack.states() == {"b-1": "running"}
     assert any(broken in path for path in stack.status()["Quarantined"])
     stack.run("up", "-d")
+
+
+def _waiting(stack: Stack, tries: int) -> bool:
+    found = stack.inspect("a-1")
+    return bool(found["State"]["Status"] == "restarting" and found["RestartCount"] > tries)
 
 
 def _answers(stack: Stack, port: int) -> bool:

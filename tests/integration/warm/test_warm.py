@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from tests.kit.stack import REPOSITORY, Stack, poll
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -54,6 +54,13 @@ def server_pids(stack: Stack) -> list[int]:
 def children(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
         return [int(child) for child in stream.read().split()]
+
+
+def waits_for_an_answer(pid: int) -> bool:
+    """Whether a front sleeps with a socket of its own; before it has one it does not sleep for long."""
+    fds = Path(f"/proc/{pid}/fd")
+    connected = any(os.readlink(fd).startswith("socket:") for fd in fds.iterdir() if int(fd.name) > 2)
+    return connected and "poll" in Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
 
 
 def served(stack: Stack) -> int:
@@ -123,6 +130,17 @@ def test_a_killed_front_ends_its_command(warm: Stack) -> None:
     (server,) = server_pids(warm)
     poll(lambda: children(server), what="the command runs in the server")
     follow.kill()
+    follow.communicate(timeout=10)
+    poll(lambda: not children(server), what="the child is gone")
+
+
+def test_a_front_that_is_killed_before_it_is_answered_ends_its_command(warm: Stack) -> None:
+    (server,) = server_pids(warm)
+    os.kill(server, signal.SIGSTOP)
+    follow = warm.start("logs", "-f", "a")
+    poll(lambda: waits_for_an_answer(follow.pid), what="the front has sent its request")
+    follow.kill()
+    os.kill(server, signal.SIGCONT)
     follow.communicate(timeout=10)
     poll(lambda: not children(server), what="the child is gone")
 
@@ -203,3 +221,20 @@ def test_another_code_is_never_run(stack: Stack, tmp_path: Path) -> None:
     assert ps().stdout
     poll(lambda: not os.path.exists(f"/proc/{old}"), what="the stale server left")
     stack.run("down", "-t", "1")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_is_the_null_device_and_no_socket(warm: Stack, closed: str) -> None:
+    for _ in range(3):
+        before = served(warm)
+        ran = subprocess.run(
+            ["sh", "-c", f'exec "$0" -m compose ps {closed}', sys.executable],
+            cwd=warm.folder,
+            env=warm.environ(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert served(warm) > before

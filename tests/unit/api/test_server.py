@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from runtime.api.router import dispatcher
 from runtime.api.server import Connection, Request
 from runtime.errors import Conflict, EngineError, InvalidParameter, NotFound, SystemFailure, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from runtime.engine.engine import Engine
 
 
 def talk(tmp_path: Path, handler: Callable[[Request], Awaitable[None]], sent: bytes) -> bytes:
@@ -111,3 +114,18 @@ def test_what_is_not_http_is_dropped(tmp_path: Path) -> None:
         await request.reply(1)
 
     assert talk(tmp_path, handler, b"\x00\x01garbage\r\n\r\n") == b""
+
+
+def test_of_what_is_not_http_the_log_keeps_the_beginning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(request: Request) -> None:
+        await request.reply(1)
+
+    talk(tmp_path, handler, b"\x00" * 50_000 + b"\r\n\r\n")
+    assert "does not speak HTTP" in caplog.text
+    assert len(caplog.text) < 300
+
+
+def test_a_path_of_any_length_is_answered_in_few_words(tmp_path: Path) -> None:
+    answer = talk(tmp_path, dispatcher(cast("Engine", None)), get("/" + "x" * 200_000))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert body_of(answer)["message"] == "path of the request has 200001 characters: at most 4096"

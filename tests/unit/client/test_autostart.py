@@ -74,3 +74,10 @@ def test_an_engine_that_cannot_start_says_why(monkeypatch, tmp_path) -> None:
     paths = Paths(root=str(tmp_path / "data"), run=str(tmp_path / "run"))
     with pytest.raises(Unavailable, match="(?s)engine did not start:.*no cgroups here"):
         autostart.start(paths, {})
+
+
+def test_directories_that_cannot_be_made_are_named(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    paths = Paths(root=str(tmp_path / "file" / "data"), run=str(tmp_path / "run"))
+    with pytest.raises(Unavailable, match=r"engine did not start: .*/file.*: not a directory; .*PYCOMPOSE_ROOT"):
+        autostart.start(paths, {})

@@ -122,6 +122,16 @@ def test_restart_stops_and_starts_with_those_who_want_to_be_restarted_too() -> N
         """)
 
 
+def test_what_a_restart_stops_keeps_its_sandbox_and_what_stop_stops_does_not() -> None:
+    app = chain()
+
+    def kept(plan: Any) -> set[Any]:
+        return {each.args.get("Restart") for each in plan.operations if each.kind == "StopContainer"}
+
+    assert kept(lifecycle.restart(app, all_up(app))) == {True}
+    assert kept(lifecycle.stop(app, all_up(app))) == {None}
+
+
 def test_restart_of_all_restarts_independent_services_side_by_side() -> None:
     app = project(service("db"), service("web", needs=("db",)))
     assert str(lifecycle.restart(app, all_up(app))) == dedent("""\

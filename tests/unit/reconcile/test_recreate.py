@@ -307,3 +307,16 @@ def test_a_name_that_another_service_gives_up_is_free_before_it_is_taken() -> No
         [2] -> #3 service:b:1, CreateContainer, missing
         [3] -> #4 service:b:1, StartContainer, missing
         """)
+
+
+def test_a_container_on_a_network_that_is_gone_is_replaced_in_the_plan_that_makes_the_network_anew() -> None:
+    app = project(service("web"))
+    plan = up(app, state(app, container(app, "web"), networks=False))
+    assert [(each.kind, each.cause) for each in plan] == [
+        ("CreateNetwork", "missing"),
+        ("CreateContainer", "not connected to network default"),
+        ("StopContainer", "not connected to network default"),
+        ("RemoveContainer", "not connected to network default"),
+        ("RenameContainer", "not connected to network default"),
+        ("StartContainer", "not connected to network default"),
+    ]

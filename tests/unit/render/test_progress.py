@@ -193,3 +193,12 @@ def test_every_operation_of_a_plan_has_words() -> None:
 
     told = verbs.VERBS.keys() | verbs.SILENT | {"WaitContainer"}
     assert set(get_args(OperationKind)) <= told
+
+
+def test_what_an_operation_does_without_stays_on_its_line() -> None:
+    op = operation("StartContainer")
+    narrator = Narrator([op])
+    assert (
+        tell(narrator, op, "warning", text="cpu.idle: limit dropped") == "Container app-web-1  Cpu.idle: limit dropped"
+    )
+    assert tell(narrator, op, "done") == "Container app-web-1  Started  (cpu.idle: limit dropped)"

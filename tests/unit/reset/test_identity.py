@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runtime.errors import Forbidden
+from runtime.network import naming
 from runtime.paths import Paths
 from runtime.reset import identity, inventory, kernelview
 
@@ -93,3 +94,9 @@ def test_unreadable_records_are_counted_under_their_short_ids(paths: Paths, empt
     assert found["containers"] == [CONTAINER[:12]]
     assert found["networks"] == [NETWORK[:12]]
     assert found["processes"] == 0
+
+
+def test_a_bridge_that_the_user_named_is_ours_by_its_group(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {"lan0": naming.link_group(ENGINE, NETWORK), "lan1": naming.link_group("99999999", NETWORK)}
+    monkeypatch.setattr(kernelview, "group", lambda link: groups.get(link, 0))
+    assert identity.interfaces(paths, ENGINE, ["lo", "lan0", "lan1"], []) == ["lan0"]

@@ -148,3 +148,10 @@ def test_an_address_that_cannot_be_looked_up_is_named(store: VolumeStore) -> Non
     volume: VolumeInspect = store.create("data", "local", {"type": "nfs", "o": "addr=nas", "device": ":/x"})
     with pytest.raises(SystemFailure, match="volume data: addr=nas: no such host"):
         driver_mount(volume, failing)
+
+
+def test_a_volume_whose_data_directory_was_deleted_gets_an_empty_one(store: VolumeStore) -> None:
+    first = store.create("data", labels={"a": "b"})
+    os.rmdir(first["Mountpoint"])
+    assert store.create("data") == first
+    assert os.listdir(first["Mountpoint"]) == []
