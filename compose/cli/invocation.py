@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from compose.errors import UsageError
-from compose.model.record import Record
+from compose.usecases.projects import ProjectOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,16 +32,9 @@ PROGRESS_MODES = ("auto", "tty", "plain", "json", "quiet")
 TRUE = frozenset({"1", "t", "true", "y", "yes", "on"})
 
 
-class GlobalOptions(Record):
+class GlobalOptions(ProjectOptions):
     """The options before the command, as given."""
 
-    files: tuple[str, ...] = ()
-    project_name: str = ""
-    profiles: tuple[str, ...] = ()
-    env_files: tuple[str, ...] = ()
-    project_directory: str = ""
-    compatibility: bool = False
-    all_resources: bool = False
     ansi: str = "auto"
     ansi_given: bool = False
     progress: str = ""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from compose.model.project import Project
 
 
-class ProjectRequest(Record):
-    """Which project is meant: global options and the caller's surroundings."""
+class ProjectOptions(Record):
+    """The global options that say which project is meant, and how it is read."""
 
     files: tuple[str, ...] = ()
     project_name: str = ""
@@ -26,6 +26,11 @@ class ProjectRequest(Record):
     project_directory: str = ""
     compatibility: bool = False
     all_resources: bool = False
+
+
+class ProjectRequest(ProjectOptions):
+    """Which project is meant: global options and the caller's surroundings."""
+
     environ: Mapping[str, str] = Spec(None, dict)  # type: ignore[assignment]
     cwd: str = "/"
     stdin: Callable[[], str] | None = None

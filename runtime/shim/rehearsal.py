@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from runtime.cgroups.layout import Layout
     from runtime.linux.syscalls import Kernel
+    from runtime.shim.entering import Visit
     from runtime.shim.respawn import Surroundings
 
 ROUNDS = 10
@@ -117,23 +118,14 @@ def _has_ended(client: socket.socket) -> bool:
     return True
 
 
-def _visitor(
-    kernel: Kernel,
-    layout: Layout,
-    request: dict[str, Any],
-    *,
-    init: int,
-    own_pidns: int,
-    process: dict[str, Any],
-    ends: streams.Ends,
-) -> tuple[int, int, int]:
+def _visitor(kernel: Kernel, layout: Layout, request: dict[str, Any], visit: Visit) -> tuple[int, int, int]:
     """A child that writes a line to its stdout and ends."""
     ours, theirs = create.socket_pair()
     pid, pidfd = kernel.clone3(0)
     if pid == 0:
         try:
-            if ends.child[1] is not None:
-                os.write(ends.child[1], b"rehearsal\n")
+            if visit.ends.child[1] is not None:
+                os.write(visit.ends.child[1], b"rehearsal\n")
         finally:
             os._exit(0)
     os.close(theirs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import EngineError, InvalidParameter
 from runtime.shim.archive import ArchiveSession, enter_running
 from runtime.shim.attach import AttachServer
+from runtime.shim.entering import Visit
 from runtime.shim.execsession import ExecSession
 from runtime.shim.probe import Probe, failed
 
@@ -91,15 +92,8 @@ class Sessions:
         container = self._container
         if container.status != "running":
             raise container.not_running()
-        return self._enter_by(
-            self._kernel,
-            self._layout,
-            self._request,
-            init=container.built.pidfd,
-            own_pidns=self._own_pidns,
-            process=process,
-            ends=ends,
-        )
+        visit = Visit(container.built.pidfd, self._own_pidns, process, ends)
+        return self._enter_by(self._kernel, self._layout, self._request, visit)
 
     def _exec(self, client: Connection, request: dict[str, Any]) -> None:
         ExecSession(self._loop, self._kernel, client=client, request=request, enter=self._enter)
