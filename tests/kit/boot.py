@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.kit.machine import cgroup_directories
 from tests.kit.stack import Stack, poll
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class BootedStack(Stack):
 
 
 def _cgroups(engine_id: str) -> Iterator[Path]:
-    for path in Path("/sys/fs/cgroup").glob(f"**/pycompose/{engine_id}"):
+    for path in cgroup_directories(f"pycompose/{engine_id}"):
         yield from sorted((item for item in path.rglob("*") if item.is_dir()), reverse=True)
         yield path
 

@@ -51,6 +51,15 @@ def cgroups(word: str) -> list[str]:
     return parents + [str(root / name) for root in roots for name in _folders(root) if word in name]
 
 
+def cgroup_directories(name: str) -> list[Path]:
+    """The directories of the cgroup `name`, such as `pycompose/ID`, one a hierarchy (cgroup v2 has one).
+
+    They are named, not searched: a walk through all cgroups meets those that other tests are just removing.
+    """
+    root = Path("/sys/fs/cgroup")
+    return [path for above in (root, *root.iterdir()) if (path := above / name).is_dir()]
+
+
 def _folders(root: Path) -> list[str]:
     try:
         return [item.name for item in os.scandir(root) if item.is_dir()]

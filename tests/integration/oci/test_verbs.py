@@ -9,14 +9,16 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.machine import cgroup_directories
 from tests.kit.ocibundle import make_spec, shell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.kit.ocicommand import Command
 
 pytestmark = pytest.mark.root
@@ -191,5 +193,5 @@ def test_limits_of_the_spec_hold(oci: Command) -> None:
     spec["linux"]["resources"] = {"pids": {"limit": 42}}
     oci.create(spec)
     oci("start", "box")
-    found = list(Path("/sys/fs/cgroup").glob(f"**/{oci.cgroup}/pids.max"))
+    found = [path for folder in cgroup_directories(oci.cgroup) if (path := folder / "pids.max").exists()]
     assert [path.read_text() for path in found] == ["42\n"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.watch.test_watch import watching
+from tests.kit.machine import cgroup_directories
 from tests.kit.stack import poll
 
 if TYPE_CHECKING:
@@ -114,12 +116,22 @@ def test_ctrl_c_gives_a_build_up(session: Session) -> None:
 
 def _is_running(stack: Stack, program: str) -> bool:
     """Whether a step of a build of this stack's engine runs the program."""
-    procs = Path("/sys/fs/cgroup").glob(f"**/pycompose/{stack.engine_id()}/build-*/**/cgroup.procs")
-    for place in procs:
-        for pid in place.read_text().split():
-            try:
-                if f"./{program}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return True
-            except OSError:
-                continue
+    for root in cgroup_directories(f"pycompose/{stack.engine_id()}"):
+        for folder, _, _ in os.walk(root):  # does not mind what vanishes under it
+            if "/build-" in folder and any(_runs(pid, program) for pid in _members(folder)):
+                return True
     return False
+
+
+def _members(folder: str) -> list[str]:
+    try:
+        return Path(folder, "cgroup.procs").read_text().split()
+    except OSError:
+        return []
+
+
+def _runs(pid: str, program: str) -> bool:
+    try:
+        return f"./{program}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
