@@ -73,6 +73,13 @@ class SyscallError(SystemFailure):
         self.path = path
 
 
+def error_number(error: BaseException) -> int:
+    """The errno behind an error, also one that another process reported; 0 if there is none."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    return int(error.fields.get("errno", 0)) if isinstance(error, EngineError) else 0
+
+
 KINDS: dict[str, type[EngineError]] = {
     cls.kind: cls for cls in (NotFound, Conflict, InvalidParameter, Forbidden, Unavailable, NotSupported, SystemFailure)
 }

@@ -6,13 +6,14 @@ done, and what a killed job left is gone on with. The reader must not believe wh
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from runtime.errors import InvalidParameter, SystemFailure
+from runtime.errors import InvalidParameter, SystemFailure, error_number
 from runtime.images import partial
 from runtime.images.registry.backoff import Backoff
 from runtime.images.registry.transport import Broken, read_some
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runtime.images.registry.repository import Repository
 
 CHUNK: Final = 1 << 18
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _SLOWEST: Final = 1024
 """Bytes within the stall time below which a transfer counts as stalled, also if it drips."""
 _PROGRESS: Final = 1 << 20
@@ -65,9 +67,9 @@ class Download:
         else:
             self._end(None)
 
-    def cancel(self) -> None:
-        """Make a download that has not begun fail, and one under way end soon."""
-        self._end(SystemFailure(f"{self._name}: given up"))
+    def cancel(self, cause: BaseException) -> None:
+        """Make a download that has not begun fail, and one under way end soon, because of `cause`."""
+        self._end(SystemFailure(f"{self._name}: given up", errno=error_number(cause)))
 
     @property
     def finished(self) -> bool:
@@ -131,6 +133,10 @@ class Download:
         except InvalidParameter:
             os.unlink(path)  # not what was promised: nothing to go on with
             raise
+        except (SystemFailure, OSError) as error:
+            if error_number(error) in FULL:
+                os.unlink(path)  # nobody goes on before there is room, and this takes some
+            raise
         finally:
             with self._changed:
                 self._fd = -1
@@ -172,8 +178,8 @@ class Download:
                     if visible:
                         self._publish(fd, offset)
                     self._progress("Downloading", offset, size)
-                    if self._done:
-                        raise SystemFailure(f"{self._name}: given up")
+                    if self._error is not None:
+                        raise self._error
                 broken = Broken(f"{self._name}: size is {offset} bytes, not {size}")
             except Broken as error:
                 broken = error

@@ -211,9 +211,9 @@ class _Pull:
                         kept.append(keeper.submit(self._keep, done, blob, chains[number]))
                 for each in kept:
                     each.result()
-            except BaseException:
+            except BaseException as error:
                 for download in downloads.values():
-                    download.cancel()
+                    download.cancel(error)
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
             finally:
