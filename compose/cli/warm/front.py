@@ -99,7 +99,8 @@ def _send(connection: Any, arguments: list[str]) -> bool:
         rights = b"".join([fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2, directory)])
         request = wire.encode(fields)
         sent = connection.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
-        connection.sendall(request[sent:])
+        if sent < len(request):  # else it may be done already, and to send nothing to a closed end is an error
+            connection.sendall(request[sent:])
         return bool(connection.recv(1) == wire.ACCEPTED)
     except OSError:
         return False

@@ -2,7 +2,8 @@
 
     python -m compose.cli.warm RUN [IDLE_SECONDS]
 
-Single-threaded, so that a fork is safe. A child is a session of its own with the caller's streams, directory,
+Single-threaded, so that a fork is safe. A fork shares its pages until they are written to, and Python writes to what it
+looks at; so the child for the next command is forked after the last and gets its pages while nobody waits. A child is a session of its own with the caller's streams, directory,
 environment and umask, and runs the same `main` as a cold command. The server leaves when nobody came for a minute,
 when the engine is gone, or when a source file changed under it.
 """
@@ -13,6 +14,7 @@ import contextlib
 import fcntl
 import gc
 import importlib
+import math
 import os
 import pkgutil
 import select
@@ -21,20 +23,27 @@ import socket
 import struct
 import sys
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from compose.cli.warm import wire
+from compose.cli.warm.child import RESET, become, receive, rehearse
 from compose.cli.warm.front import PACKAGE
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from compose.cli.warm.child import Request
 
 IDLE_SECONDS = 60.0
 """How long nobody may come: the process costs memory, and a person who works comes back sooner."""
 LOOK_SECONDS = 1.0
 """How often an idle server looks whether the engine is still there."""
 READ_TIMEOUT = 2.0
+REST_SECONDS = 0.05
+"""How long after a command a child for the next is forked: what comes right behind goes first."""
+SPARE_SECONDS = 10.0
+"""How long that child waits: its pages cost memory, and a person or a test-suite at work comes back sooner."""
 KILL_AFTER = 10.0
 """Seconds that a command has for its own clean-up when its front is gone."""
 PRELOADED = ("compose", "runtime.client", "schemas")
@@ -46,9 +55,18 @@ LEFT_OUT = (
     "compose.cli.warm.server",
     "compose.cli.warm.__main__",
 )
-RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH, signal.SIGPIPE)
-"""Signals whose handling a command begins with as a fresh process does."""
 CREDENTIALS = struct.Struct("3i")
+
+
+class Spare:
+    """A child that was forked before there was a command for it, and waits on a socket for one."""
+
+    __slots__ = ("pid", "socket", "until")
+
+    def __init__(self, pid: int, sock: socket.socket) -> None:
+        self.pid = pid
+        self.socket = sock
+        self.until = time.monotonic() + SPARE_SECONDS
 
 
 class Session:
@@ -77,15 +95,20 @@ class Server:
         self._poll = select.poll()
         self._poll.register(self._listener, select.POLLIN)
         self._busy_until = time.monotonic()
+        self._spare: Spare | None = None
+        self._spare_at = self._busy_until + REST_SECONDS
+        """Monotonic time at which a spare child is to be made."""
 
     def serve(self) -> None:
         """Until nobody needs it any more."""
         try:
             while self._wanted():
-                for fd, _ in self._poll.poll(LOOK_SECONDS * 1000):
+                for fd, _ in self._poll.poll(self._patience() * 1000):
                     self._handle(fd)
                 self._end_overdue()
+                self._mind_spare()
         finally:
+            self._drop_spare()
             self._listener.close()
             try:
                 os.unlink(self._path)
@@ -113,6 +136,7 @@ class Server:
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         self._busy_until = time.monotonic()
+        self._spare_at = math.inf
         connection.settimeout(READ_TIMEOUT)
         fds: list[int] = []
         try:
@@ -120,19 +144,12 @@ class Server:
             front, uid, _ = CREDENTIALS.unpack(said)
             if uid != os.geteuid():
                 raise ValueError("another user")
-            fields, fds = _receive(connection)
+            fields, fds = receive(connection)
             if self._is_stale(fields):
                 connection.sendall(wire.STALE)
                 self._idle = 0.0
                 raise ValueError("stale")
-            # what is passed on before the child has handlers of its own waits for them
-            signal.pthread_sigmask(signal.SIG_BLOCK, RESET)
-            try:
-                pid = os.fork()
-                if pid == 0:
-                    _become(fields, fds, front)
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET)
+            pid = self._give(fields, fds, front) or self._fork(lambda: (fields, fds, front))
             session = Session(connection, pid)
             with contextlib.suppress(OSError):  # a front that is gone already is heard, and its command ended
                 connection.sendall(wire.ACCEPTED)
@@ -145,6 +162,67 @@ class Server:
         for fd in (connection.fileno(), session.pidfd):
             self._sessions[fd] = session
             self._poll.register(fd, select.POLLIN)
+
+    def _fork(self, get: Callable[[], Request]) -> int:
+        """The pid of a child that runs the command which `get` gives it."""
+        # what is passed on before the child has handlers of its own waits for them
+        signal.pthread_sigmask(signal.SIG_BLOCK, RESET)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                become(get)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET)
+        return pid
+
+    def _patience(self) -> float:
+        """Seconds to wait for something to happen."""
+        return max(min(LOOK_SECONDS, self._spare_at - time.monotonic()), 0.0)
+
+    def _mind_spare(self) -> None:
+        """Make or end the spare child if it is time to."""
+        now = time.monotonic()
+        if self._spare is None and now >= self._spare_at:
+            self._make_spare()
+            self._spare_at = math.inf
+        elif self._spare is not None and now > self._spare.until:
+            self._drop_spare()
+
+    def _make_spare(self) -> None:
+        """Fork a child for the next command, which does for itself what it can before it comes."""
+        ours, theirs = socket.socketpair()
+
+        def wait() -> Request:
+            ours.close()
+            rehearse()
+            with theirs:
+                fields, fds = receive(theirs)
+            return fields[1:], fds, int(fields[0])
+
+        with theirs:
+            self._spare = Spare(self._fork(wait), ours)
+
+    def _give(self, fields: list[bytes], fds: list[int], front: int) -> int:
+        """Let the spare child have a command; 0 if there is none, or no more."""
+        if self._spare is None:
+            return 0
+        spare, self._spare = self._spare, None
+        request = wire.encode([str(front).encode(), *fields])
+        with spare.socket:
+            try:
+                sent = socket.send_fds(spare.socket, [request], fds)
+                if sent < len(request):  # else it is at work, and to send nothing to the end it closed is an error
+                    spare.socket.sendall(request[sent:])
+            except OSError:
+                os.waitpid(spare.pid, 0)
+                return 0
+        return spare.pid
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.socket.close()  # it ends
+            os.waitpid(self._spare.pid, 0)
+            self._spare = None
 
     def _is_stale(self, fields: list[bytes]) -> bool:
         """Another version, another place, or a source file that changed since it was imported."""
@@ -175,6 +253,7 @@ class Server:
 
     def _ended(self, session: Session) -> None:
         _, status = os.waitpid(session.pid, 0)
+        self._spare_at = time.monotonic() + REST_SECONDS
         for fd in (session.connection.fileno(), session.pidfd):
             if self._sessions.pop(fd, None) is not None:
                 self._poll.unregister(fd)
@@ -257,28 +336,6 @@ def _listen(path: str) -> socket.socket:
     return listener
 
 
-def _receive(connection: socket.socket) -> tuple[list[bytes], list[int]]:
-    """The request's fields and its descriptors. Raises ValueError, OSError."""
-    data, fds, _, _ = socket.recv_fds(connection, 1 << 16, wire.DESCRIPTORS)
-    try:
-        if len(fds) != wire.DESCRIPTORS:
-            raise ValueError("descriptors are missing")
-        size = int.from_bytes(data[:4], "big")
-        if size > wire.MAX_REQUEST:
-            raise ValueError("request is too long")
-        body = bytearray(data[4:])
-        while len(body) < size:
-            part = connection.recv(min(1 << 20, size - len(body)))
-            if not part:
-                raise ValueError("request is short")
-            body += part
-        return wire.decode(bytes(body)), fds
-    except (ValueError, OSError):
-        for fd in fds:
-            os.close(fd)
-        raise
-
-
 def _signal_group(pid: int, number: int) -> None:
     try:
         os.killpg(pid, number)
@@ -287,51 +344,3 @@ def _signal_group(pid: int, number: int) -> None:
             os.kill(pid, number)  # it has not become a group of its own yet
         except ProcessLookupError:
             return
-
-
-def _become(fields: list[bytes], fds: list[int], front: int) -> NoReturn:
-    """In the child: the caller's world, then the command. Never returns."""
-    code = 1
-    try:
-        os.setsid()
-        for number in RESET:
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET)
-        os.fchdir(fds[3])
-        for standard, fd in enumerate(fds[:3]):
-            os.dup2(fd, standard)
-        os.closerange(3, 4096)
-        os.umask(int(fields[3]))
-        count = int(fields[4])
-        arguments = [os.fsdecode(field) for field in fields[5 : 5 + count]]
-        pairs = fields[5 + count :]
-        os.environ.clear()
-        os.environb.update(dict(zip(pairs[::2], pairs[1::2], strict=True)))
-        time.tzset()
-        _streams()
-        sys.argv = ["pycompose", *arguments]
-        from compose.__main__ import cold
-
-        code = cold(front)
-        sys.stdout.flush()
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 1
-    except KeyboardInterrupt:  # before the command had begun
-        code = 130
-    except BrokenPipeError:
-        code = 141
-    finally:
-        os._exit(code & 0xFF)
-
-
-def _streams() -> None:
-    """Text streams over the caller's descriptors, buffered as a fresh interpreter's."""
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]  # noqa: SIM115
-    sys.stdout = sys.__stdout__ = open(  # type: ignore[misc]  # noqa: SIM115
-        1, "w", encoding="utf-8", errors="surrogateescape", buffering=1 if os.isatty(1) else -1, closefd=False
-    )
-    sys.stderr = sys.__stderr__ = open(  # type: ignore[misc]  # noqa: SIM115
-        2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
-    )

@@ -44,16 +44,42 @@ def socket_file(stack: Stack) -> Path:
     return stack.root / "run" / f"cli-{os.geteuid()}.sock"
 
 
-def server_pids(stack: Stack) -> list[int]:
+def processes(stack: Stack) -> list[int]:
+    """Servers and their children."""
     done = subprocess.run(
         ["pgrep", "-f", f"compose.cli.warm {stack.root}/run"], capture_output=True, text=True, check=False
     )
     return [int(pid) for pid in done.stdout.split()]
 
 
+def server_pids(stack: Stack) -> list[int]:
+    found = processes(stack)
+    return [pid for pid in found if not any(pid in children(other) for other in found)]
+
+
 def children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
-        return [int(child) for child in stream.read().split()]
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
+
+
+def leads_a_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
+def commands(server: int) -> list[int]:
+    """Children that run a command: each in a session of its own."""
+    return [pid for pid in children(server) if leads_a_session(pid)]
+
+
+def spares(server: int) -> list[int]:
+    """Children that wait for one."""
+    return [pid for pid in children(server) if not leads_a_session(pid)]
 
 
 def waits_for_an_answer(pid: int) -> bool:
@@ -100,6 +126,34 @@ def test_it_is_really_served_warm(warm: Stack) -> None:
     assert served(warm) > before
 
 
+def test_a_child_waits_for_the_next_command_and_runs_it(warm: Stack) -> None:
+    (server,) = server_pids(warm)
+    (spare,) = poll(lambda: spares(server), what="a child waits")
+    follow = warm.start("logs", "-f", "a")
+    poll(lambda: commands(server) == [spare], what="it has the command")
+    warm.run("ps")  # beside it, by a child that is forked for it
+    follow.send_signal(signal.SIGINT)
+    follow.communicate(timeout=10)
+    poll(lambda: spares(server), what="another waits")
+
+
+def test_a_child_that_was_killed_while_it_waited_is_replaced(warm: Stack) -> None:
+    (server,) = server_pids(warm)
+    (spare,) = poll(lambda: spares(server), what="a child waits")
+    os.kill(spare, signal.SIGKILL)
+    before = served(warm)
+    assert len(warm.run("ps", "-q").out.splitlines()) == 1
+    assert served(warm) > before
+
+
+def test_a_long_command_line_reaches_a_waiting_child(warm: Stack) -> None:
+    (server,) = server_pids(warm)
+    poll(lambda: spares(server), what="a child waits")
+    words = [f"{number:0100}" for number in range(10_000)]
+    done = warm.exec("a", "sh", "-c", 'printf "%s" "$*" | cksum; echo $#', "sh", *words)
+    assert done.out.splitlines()[1] == "10000"
+
+
 def test_the_callers_directory_environment_and_stdin_count(warm: Stack) -> None:
     assert warm.exec("a", "cat", stdin="from the caller").out == "from the caller"
     other = warm.write("elsewhere/compose.yaml", "services: {b: {image: 'x:${TAG}'}}")
@@ -117,21 +171,21 @@ def test_the_callers_directory_environment_and_stdin_count(warm: Stack) -> None:
 def test_ctrl_c_ends_the_command_with_130_and_leaves_no_child(warm: Stack) -> None:
     follow = warm.start("logs", "-f", "a")
     (server,) = server_pids(warm)
-    poll(lambda: children(server), what="the command runs in the server")
+    poll(lambda: commands(server), what="the command runs in the server")
     time.sleep(0.3)
     follow.send_signal(signal.SIGINT)
     follow.communicate(timeout=10)
     assert follow.returncode == 130
-    poll(lambda: not children(server), what="the child is gone")
+    poll(lambda: not commands(server), what="the child is gone")
 
 
 def test_a_killed_front_ends_its_command(warm: Stack) -> None:
     follow = warm.start("logs", "-f", "a")
     (server,) = server_pids(warm)
-    poll(lambda: children(server), what="the command runs in the server")
+    poll(lambda: commands(server), what="the command runs in the server")
     follow.kill()
     follow.communicate(timeout=10)
-    poll(lambda: not children(server), what="the child is gone")
+    poll(lambda: not commands(server), what="the child is gone")
 
 
 def test_a_front_that_is_killed_before_it_is_answered_ends_its_command(warm: Stack) -> None:
@@ -142,7 +196,7 @@ def test_a_front_that_is_killed_before_it_is_answered_ends_its_command(warm: Sta
     follow.kill()
     os.kill(server, signal.SIGCONT)
     follow.communicate(timeout=10)
-    poll(lambda: not children(server), what="the child is gone")
+    poll(lambda: not commands(server), what="the child is gone")
 
 
 def test_a_reader_that_leaves_is_no_error(warm: Stack) -> None:
@@ -180,7 +234,7 @@ def test_a_terminal_is_a_terminal(warm: Stack) -> None:
 def test_it_leaves_with_the_engine(warm: Stack) -> None:
     warm.run("down", "-t", "1")
     warm.run("engine", "stop")
-    poll(lambda: not server_pids(warm), what="the warm server left")
+    poll(lambda: not processes(warm), what="the warm server left, and whom it had made")
     assert not socket_file(warm).exists()
 
 
