@@ -18,6 +18,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from runtime.linux.ownpages import populate
 from runtime.wire import seqpacket
 from runtime.worker import job
 from runtime.worker.jobs import PRELOADS
@@ -98,9 +99,7 @@ class _Template:
 
         def wait() -> tuple[dict[str, Any], list[int]]:
             ours.close()
-            gc.unfreeze()
-            gc.collect()  # writes to all that has references
-            gc.freeze()
+            populate()
             with theirs:
                 return seqpacket.recv(theirs)
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Request = tuple[list[bytes], list[int], int]
-    """A request's fields and descriptors, and the pid of its front."""
+    """A request's fields, its descriptors and the connection to its front, and the front's pid."""
 
 RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH, signal.SIGPIPE)
 """Signals whose handling a command begins with as a fresh process does."""
+FRONT = 3
+"""The descriptor of the connection to the front in a child."""
 
 
 def rehearse() -> None:
@@ -30,11 +32,11 @@ def rehearse() -> None:
     sys.stdout.flush()
 
 
-def receive(connection: socket.socket) -> tuple[list[bytes], list[int]]:
-    """The request's fields and its descriptors. Raises ValueError, OSError."""
-    data, fds, _, _ = socket.recv_fds(connection, 1 << 16, wire.DESCRIPTORS)
+def receive(connection: socket.socket, descriptors: int) -> tuple[list[bytes], list[int]]:
+    """The fields of a request and its descriptors, of which there must be so many. Raises ValueError, OSError."""
+    data, fds, _, _ = socket.recv_fds(connection, 1 << 16, descriptors)
     try:
-        if len(fds) != wire.DESCRIPTORS:
+        if len(fds) != descriptors:
             raise ValueError("descriptors are missing")
         size = int.from_bytes(data[:4], "big")
         if size > wire.MAX_REQUEST:
@@ -53,8 +55,12 @@ def receive(connection: socket.socket) -> tuple[list[bytes], list[int]]:
 
 
 def become(get: Callable[[], Request]) -> NoReturn:
-    """In the child: the caller's world, then the command. Never returns."""
+    """In the child: the caller's world, then the command. Never returns.
+
+    The child itself accepts and answers, so that the front need not wait while the kernel takes a dead process apart.
+    """
     code = 1
+    answering = False
     try:
         fields, fds, front = get()
         os.setsid()
@@ -66,7 +72,10 @@ def become(get: Callable[[], Request]) -> NoReturn:
         os.fchdir(fds[3])
         for standard, fd in enumerate(fds[:3]):
             os.dup2(fd, standard)
-        os.closerange(3, 4096)
+        os.dup2(fds[4], FRONT, inheritable=False)
+        os.closerange(FRONT + 1, 4096)
+        answering = True
+        _say(wire.ACCEPTED)
         os.umask(int(fields[3]))
         count = int(fields[4])
         arguments = [os.fsdecode(field) for field in fields[5 : 5 + count]]
@@ -87,7 +96,20 @@ def become(get: Callable[[], Request]) -> NoReturn:
     except BrokenPipeError:
         code = 141
     finally:
-        os._exit(code & 0xFF)
+        try:
+            if answering:
+                os.closerange(0, FRONT)  # who reads our output to its end reads it now
+                _say(wire.EXITED + bytes([code & 0xFF]))
+        finally:  # a signal came: the server answers when we are gone
+            os._exit(code & 0xFF)
+
+
+def _say(words: bytes) -> None:
+    """Tell the front; one that is gone is heard by the server."""
+    try:
+        os.write(FRONT, words)
+    except OSError:
+        pass
 
 
 def _streams() -> None:

@@ -10,7 +10,6 @@ when the engine is gone, or when a source file changed under it.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import gc
 import importlib
@@ -144,15 +143,15 @@ class Server:
             front, uid, _ = CREDENTIALS.unpack(said)
             if uid != os.geteuid():
                 raise ValueError("another user")
-            fields, fds = receive(connection)
+            fields, fds = receive(connection, wire.DESCRIPTORS)
             if self._is_stale(fields):
                 connection.sendall(wire.STALE)
                 self._idle = 0.0
                 raise ValueError("stale")
-            pid = self._give(fields, fds, front) or self._fork(lambda: (fields, fds, front))
-            session = Session(connection, pid)
-            with contextlib.suppress(OSError):  # a front that is gone already is heard, and its command ended
-                connection.sendall(wire.ACCEPTED)
+            given = [*fds, connection.fileno()]
+            session = Session(
+                connection, self._give(fields, given, front) or self._fork(lambda: (fields, given, front))
+            )
         except (OSError, ValueError):
             connection.close()
             return
@@ -196,7 +195,7 @@ class Server:
             ours.close()
             rehearse()
             with theirs:
-                fields, fds = receive(theirs)
+                fields, fds = receive(theirs, wire.DESCRIPTORS + 1)
             return fields[1:], fds, int(fields[0])
 
         with theirs:
@@ -241,6 +240,8 @@ class Server:
             return
         self._poll.unregister(session.connection.fileno())
         del self._sessions[session.connection.fileno()]
+        if said == wire.DONE:
+            return
         # The front is gone: what it started ends as if its terminal had gone.
         session.ending = time.monotonic() + KILL_AFTER
         _signal_group(session.pid, signal.SIGCONT)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    info = f"{wheel.name.rsplit('-', 3)[0]}.dist-info"
-    assert {name.partition("/")[0] for name in names} == {"compose", "runtime", "schemas", info}
+    info, data = (f"{wheel.name.rsplit('-', 3)[0]}.{kind}" for kind in ("dist-info", "data"))
+    assert {name.partition("/")[0] for name in names} == {"compose", "runtime", "schemas", info, data}
+    assert [name for name in names if name.startswith(data)] == [f"{data}/scripts/pycompose"]
     assert "schemas/compose-spec.json" in names
     assert "compose/cli/commands/up.py" in names
     assert {f"compose/cli/shells/pycompose.{shell}" for shell in ("bash", "fish", "zsh")} < set(names)

@@ -36,7 +36,7 @@ def test_the_front_does_not_run_what_the_server_has_done() -> None:
 
     def serve() -> None:
         with theirs:
-            _, fds = child.receive(theirs)
+            _, fds = child.receive(theirs, wire.DESCRIPTORS)
             for fd in fds:
                 os.close(fd)
             theirs.sendall(wire.ACCEPTED + wire.EXITED + b"\0")
@@ -52,7 +52,7 @@ def test_the_server_forks_no_child_for_what_the_spare_one_has(monkeypatch: pytes
     def send_fds(sock: socket.socket, data: list[bytes], fds: list[int]) -> int:
         sent = real(sock, data, fds)
         with theirs:
-            fields, received = child.receive(theirs)
+            fields, received = child.receive(theirs, wire.DESCRIPTORS)
         for fd in received:
             os.close(fd)
         taken.append(fields)
