@@ -2,10 +2,11 @@
 
     python -m compose.cli.warm RUN [IDLE_SECONDS]
 
-Single-threaded, so that a fork is safe. A fork shares its pages until they are written to, and Python writes to what it
-looks at; so the child for the next command is forked after the last and gets its pages while nobody waits. A child is a session of its own with the caller's streams, directory,
-environment and umask, and runs the same `main` as a cold command. The server leaves when nobody came for a minute,
-when the engine is gone, or when a source file changed under it.
+Single-threaded, so that a fork is safe. A child is a session of its own with the caller's streams, directory,
+environment and umask, and runs the same `main` as a cold command. A fork shares its pages until they are written to, and
+Python writes to what it looks at; so the child for the next command is forked behind the last one, and gets its pages
+while nobody waits. The server leaves when nobody came for a minute, when the engine is gone, or when a source file
+changed under it.
 """
 
 from __future__ import annotations
