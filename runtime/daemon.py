@@ -31,6 +31,7 @@ from runtime.engine.engine import Engine
 from runtime.engine.log import configure, log
 from runtime.errors import EngineError
 from runtime.paths import Paths
+from runtime.version import PROTOCOL, VERSION
 from runtime.wire import unixsocket
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def main(argv: list[str]) -> int:
     lock = os.open(paths.engine_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     if not _lock(lock):
         return 0  # without a word: whoever waits for this one finds the other by its socket
+    _sign(lock)
     _leave_starter(paths)
     configure()
     try:
@@ -86,6 +88,15 @@ def _lock(fd: int) -> bool:
             time.sleep(0.005)
         else:
             return True
+
+
+def _sign(lock: int) -> None:
+    """Say in the lock's file who holds it: a command need not ask before its first request."""
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{PROTOCOL} {VERSION}\n".encode(), 0)
+    except OSError:
+        return  # no room: then it asks
 
 
 async def _serve(paths: Paths, options: dict[str, str]) -> None:

@@ -113,12 +113,24 @@ def _spawn(paths: Paths, environ: Mapping[str, str], ready_fd: int) -> int:
     return os.posix_spawn(sys.executable, argv, environment, file_actions=actions, setsid=True)
 
 
-def _greet(client: Client) -> dict[str, object] | None:
+def _greet(client: Client) -> Mapping[str, object] | None:
+    """Protocol and Version of the engine that listens; None if none does."""
     try:
-        return client.version()
+        client.open()
+        return _signed(client.paths.engine_lock) or client.version()
     except Unavailable as error:
         if isinstance(error.__cause__, PermissionError):
             raise
+        return None
+
+
+def _signed(lock: str) -> dict[str, object] | None:
+    """What the engine that holds the lock wrote into its file before it listened; None if it did not."""
+    try:
+        with open(lock, encoding="ascii") as stream:
+            protocol, version = stream.read().split()
+        return {"Protocol": int(protocol), "Version": version}
+    except (OSError, ValueError):
         return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
@@ -71,6 +72,11 @@ class Client:
         self._idle: socket.socket | None = None
         self._plan: http1.Response | None = None
         self._aborted = False
+
+    def open(self) -> None:
+        """Connect for the first request; raises Unavailable."""
+        if self._idle is None:
+            self._idle = self._connect()
 
     def close(self) -> None:
         """Close the kept connection."""
@@ -162,7 +168,8 @@ class Client:
             raise Unavailable("plan was given up")
         limit = {"limit": self.parallel} if self.parallel else {}
         sender = {"by": self.by} if self.by else {}
-        response = self._plan = self._stream("POST", "/v1/plan", {**plan, **limit, **sender})
+        body = {**plan, **limit, **sender}
+        response = self._plan = self._stream("POST", "/v1/plan", body, sock=self._take())
         try:
             if self._aborted:
                 raise Unavailable("plan was given up")
@@ -338,11 +345,27 @@ class Client:
             raise http1.error_of(response.status, payload)
         return payload
 
+    def _take(self) -> socket.socket:
+        """The kept connection if the engine has not closed it; else a new one."""
+        kept, self._idle = self._idle, None
+        if kept is not None:
+            poll = select.poll()
+            poll.register(kept, select.POLLIN)
+            if not poll.poll(0):
+                return kept
+            kept.close()
+        return self._connect()
+
     def _stream(
-        self, method: str, target: str, body: object = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        sock: socket.socket | None = None,
     ) -> http1.Response:
         data = None if body is None else json.dumps(body).encode()
-        sock = self._connect()
+        sock = sock or self._connect()
         try:
             response = http1.request(sock, method, target, data, headers)
             failure = http1.error_of(response.status, response.read()) if response.status >= 400 else None

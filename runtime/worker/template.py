@@ -26,7 +26,7 @@ from runtime.worker.jobs import PRELOADS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REST = 0.05
+REST = 0.01
 """Seconds without anything to do before the next child is made ready: what comes right behind a job goes first."""
 _COMM = 15
 """Bytes that the kernel keeps of a process's name."""

@@ -28,6 +28,7 @@ def rehearse() -> None:
     from compose.cli import app
     from compose.cli.console import Console
 
+    _streams()
     app.main(["version"], Console(environ={}, cwd="/", stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr))
     sys.stdout.flush()
 
@@ -62,12 +63,12 @@ def become(get: Callable[[], Request]) -> NoReturn:
     code = 1
     answering = False
     try:
-        fields, fds, front = get()
-        os.setsid()
-        for number in RESET:
+        for number in (*RESET, signal.SIGIO):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        fields, fds, front = get()
+        os.setsid()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET)
         os.fchdir(fds[3])
         for standard, fd in enumerate(fds[:3]):

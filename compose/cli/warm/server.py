@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import importlib
-import math
 import os
 import pkgutil
 import select
@@ -28,10 +27,11 @@ from typing import TYPE_CHECKING
 from compose.cli.warm import wire
 from compose.cli.warm.child import RESET, become, receive, rehearse
 from compose.cli.warm.front import PACKAGE
+from compose.cli.warm.sources import Sources, imported
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from compose.cli.warm.child import Request
 
@@ -40,8 +40,6 @@ IDLE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 """How often an idle server looks whether the engine is still there."""
 READ_TIMEOUT = 2.0
-REST_SECONDS = 0.05
-"""How long after a command a child for the next is forked: what comes right behind goes first."""
 SPARE_SECONDS = 10.0
 """How long that child waits: its pages cost memory, and a person or a test-suite at work comes back sooner."""
 KILL_AFTER = 10.0
@@ -89,24 +87,23 @@ class Server:
         self._engine_socket = f"{run}/engine.sock"
         self._path = wire.socket_path(run, os.geteuid())
         self._idle = idle
-        self._sources = {path: _modified(path) for path in _sources()}
+        self._sources = Sources(imported())
         self._sessions: dict[int, Session] = {}
         self._listener = _listen(self._path)
         self._poll = select.poll()
         self._poll.register(self._listener, select.POLLIN)
         self._busy_until = time.monotonic()
         self._spare: Spare | None = None
-        self._spare_at = self._busy_until + REST_SECONDS
-        """Monotonic time at which a spare child is to be made."""
+        self._wants_spare = True
 
     def serve(self) -> None:
         """Until nobody needs it any more."""
         try:
             while self._wanted():
-                for fd, _ in self._poll.poll(self._patience() * 1000):
+                self._mind_spare()
+                for fd, _ in self._poll.poll(LOOK_SECONDS * 1000):
                     self._handle(fd)
                 self._end_overdue()
-                self._mind_spare()
         finally:
             self._drop_spare()
             self._listener.close()
@@ -136,7 +133,7 @@ class Server:
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         self._busy_until = time.monotonic()
-        self._spare_at = math.inf
+        self._wants_spare = False
         connection.settimeout(READ_TIMEOUT)
         fds: list[int] = []
         try:
@@ -175,18 +172,13 @@ class Server:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET)
         return pid
 
-    def _patience(self) -> float:
-        """Seconds to wait for something to happen."""
-        return max(min(LOOK_SECONDS, self._spare_at - time.monotonic()), 0.0)
-
     def _mind_spare(self) -> None:
-        """Make or end the spare child if it is time to."""
-        now = time.monotonic()
-        if self._spare is None and now >= self._spare_at:
+        """Make or end the spare child if it is time to: behind a command, not while the machine is busy with one."""
+        if self._wants_spare and self._spare is None:
             self._make_spare()
-            self._spare_at = math.inf
-        elif self._spare is not None and now > self._spare.until:
+        elif self._spare is not None and time.monotonic() > self._spare.until:
             self._drop_spare()
+        self._wants_spare = False
 
     def _make_spare(self) -> None:
         """Fork a child for the next command, which does for itself what it can before it comes."""
@@ -229,7 +221,7 @@ class Server:
         asked = (fields[0].decode(), os.fsdecode(fields[1]), os.fsdecode(fields[2]))
         if asked != (VERSION, PACKAGE, sys.executable):
             return True
-        return any(_modified(path) != modified for path, modified in self._sources.items())
+        return self._sources.changed()
 
     def _hear(self, session: Session) -> None:
         try:
@@ -255,7 +247,7 @@ class Server:
 
     def _ended(self, session: Session) -> None:
         _, status = os.waitpid(session.pid, 0)
-        self._spare_at = time.monotonic() + REST_SECONDS
+        self._wants_spare = True
         for fd in (session.connection.fileno(), session.pidfd):
             if self._sessions.pop(fd, None) is not None:
                 self._poll.unregister(fd)
@@ -304,19 +296,6 @@ def main(run: str, idle: float) -> int:
     gc.freeze()
     server.serve()
     return 0
-
-
-def _sources() -> Iterator[str]:
-    for name, module in list(sys.modules.items()):
-        if name.split(".")[0] in {"compose", "runtime", "schemas"} and getattr(module, "__file__", None):
-            yield str(module.__file__)
-
-
-def _modified(path: str) -> float:
-    try:
-        return os.stat(path).st_mtime
-    except OSError:
-        return -1.0
 
 
 def _listen(path: str) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +12,40 @@ from runtime.client import autostart
 from runtime.client.client import Client
 from runtime.errors import Unavailable
 from runtime.paths import Paths
-from runtime.version import PROTOCOL
+from runtime.version import PROTOCOL, VERSION
 
 
 def test_a_running_engine_of_the_same_version_is_used(engine) -> None:
     client = Client(engine.paths)
     autostart.ensure(client, {})
     assert engine.requests == ["GET /v1/version"]
+    client.close()
+
+
+def test_an_engine_that_signed_its_lock_is_not_asked(engine) -> None:
+    Path(engine.paths.engine_lock).write_text(f"{PROTOCOL} {VERSION}\n")
+    client = Client(engine.paths)
+    autostart.ensure(client, {})
+    assert engine.requests == []
+    assert client.version()["Pid"] == 1
+    assert len(engine._sockets) == 1
+    client.close()
+
+
+@pytest.mark.parametrize("text", ["", "one two", f"{PROTOCOL}", f"{PROTOCOL} 1 2"])
+def test_a_lock_that_says_nothing_is_no_answer(engine, text: str) -> None:
+    Path(engine.paths.engine_lock).write_text(text)
+    client = Client(engine.paths)
+    autostart.ensure(client, {})
+    assert engine.requests == ["GET /v1/version"]
+    client.close()
+
+
+def test_an_engine_that_signed_as_another_is_refused(engine) -> None:
+    Path(engine.paths.engine_lock).write_text(f"{PROTOCOL + 1} 9.0.0\n")
+    client = Client(engine.paths)
+    with pytest.raises(Unavailable, match=r"engine 9\.0\.0 speaks protocol"):
+        autostart.ensure(client, {})
     client.close()
 
 

@@ -45,6 +45,19 @@ def test_a_plan_is_streamed_event_by_event(engine, client) -> None:
     assert engine.plans == [plan]
 
 
+def test_a_plan_goes_over_the_connection_that_is_there(engine, client) -> None:
+    client.open()
+    assert [event["status"] for event in client.submit({"project": "app", "operations": []})] == ["finished"]
+    assert len(engine._sockets) == 1
+
+
+def test_a_plan_does_not_go_over_a_connection_that_the_engine_closed(engine, client) -> None:
+    client.version()
+    for sock in engine._sockets:
+        sock.shutdown(2)
+    assert [event["status"] for event in client.submit({"project": "app", "operations": []})] == ["finished"]
+
+
 def test_closing_the_iterator_closes_the_connection(engine, client) -> None:
     left = threading.Event()
 
