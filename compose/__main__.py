@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+SIGINT = 2
 REPORT_TO = "please report it with PYCOMPOSE_DEBUG=1 and what you did"
 
 
@@ -29,6 +30,7 @@ def main() -> int:
 
 
 def _main() -> int:
+    sys.unraisablehook = _raise_again
     from compose.cli.warm import front
 
     _take_standard_descriptors()
@@ -56,6 +58,7 @@ def _take_standard_descriptors() -> None:
 
 def cold(pid: int = 0) -> int:
     """Run the process's arguments in this process, for process `pid` or itself; return the exit code. Never raises."""
+    sys.unraisablehook = _raise_again
     # read by typer when it is imported: its rich formatting costs 60 ms and more
     os.environ["TYPER_USE_RICH"] = "0"
     from compose.cli.console import from_process
@@ -108,6 +111,16 @@ def _run(arguments: list[str], console: Console) -> int:
 
 def _terminate(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C that came in a callback or `__del__`, where Python can only ignore it: importing has such moments."""
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
+        return
+    import _thread
+
+    _thread.start_new_thread(os.kill, (os.getpid(), SIGINT))  # a thread, for here it would be ignored again
 
 
 def _explain(error: Exception, console: Console) -> int:

@@ -14,7 +14,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from watchfiles._rust_notify import RustNotify  # the public generator does not say when it has begun to watch
+# the public generator does not say when it has begun to watch
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from compose.watch.rules import Change, Kind
 
@@ -63,7 +64,8 @@ class Watcher:
         self._rules = tuple(rules)
         self._paths = frozenset(rule.path for rule in rules)
         self._known: dict[str, Known] = {}
-        self._events: queue.SimpleQueue[frozenset[str]] = queue.SimpleQueue()
+        # SimpleQueue.get waits for ever before Python 3.13 if a signal arrives as its time runs out
+        self._events: queue.Queue[frozenset[str]] = queue.Queue()
         self._listeners: list[_Listener] = []
         self._watched: object = None
         self._again: dict[str, float] = {}
@@ -222,10 +224,13 @@ class Watcher:
             return None
 
     def _listen(self) -> bool:
-        """Watch what is to be watched now; true if that is another directory than before (one was made or replaced)."""
+        """Watch what is to be watched now; true if something may have been missed.
+
+        That is so where a directory was made or replaced, and where watching failed.
+        """
         deep, flat = roots(self._paths)
         watched = [(path, _identity(path)) for path in (*deep, "", *flat)]
-        if watched == self._watched:
+        if watched == self._watched and not any(listener.failed for listener in self._listeners):
             return False
         for listener in self._listeners:
             listener.stop()
@@ -237,8 +242,10 @@ class Watcher:
 class _Listener:
     """A thread that takes events of some directories from watchfiles and passes the paths on."""
 
-    def __init__(self, paths: list[str], events: queue.SimpleQueue[frozenset[str]], *, recursive: bool) -> None:
+    def __init__(self, paths: list[str], events: queue.Queue[frozenset[str]], *, recursive: bool) -> None:
         """Nothing that happens after this is missed."""
+        self.failed = False
+        """Whether nothing more is heard: watchfiles gives up at a name that is no text, too."""
         self._notify = RustNotify(paths, False, False, 0, recursive, True)
         self._events = events
         self._stop = threading.Event()
@@ -251,7 +258,11 @@ class _Listener:
 
     def _run(self) -> None:
         while True:
-            events = self._notify.watch(DEBOUNCE_MS, QUIET_MS, 0, self._stop)
+            try:
+                events = self._notify.watch(DEBOUNCE_MS, QUIET_MS, 0, self._stop)
+            except WatchfilesRustInternalError:
+                self.failed = True
+                return
             if isinstance(events, str):
                 return
             self._events.put(frozenset(path for _, path in events))

@@ -59,7 +59,11 @@ def run(
 
 
 def interruptions() -> Callable[[], int]:
-    """Counts SIGINT and SIGTERM from now on: what has begun is finished first; a second SIGINT ends at once."""
+    """Counts SIGINT and SIGTERM from now on: what has begun is finished first.
+
+    A second SIGINT gives it up, and a third does not wait for threads that cannot be told to.
+    """
+    import os
     import signal
 
     count = 0
@@ -67,6 +71,8 @@ def interruptions() -> Callable[[], int]:
     def handle(number: int, _frame: object) -> None:
         nonlocal count
         count += 1
+        if count > 2 and number == signal.SIGINT:
+            os._exit(INTERRUPTED)
         if count > 1 and number == signal.SIGINT:
             raise KeyboardInterrupt
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -197,6 +198,13 @@ def test_an_error_is_told_and_watching_goes_on(session: Session) -> None:
     session.says("reload failed")
     session.stack.write("src/a", "2")
     session.sees("/app/a", "2")
+
+
+def test_a_name_that_is_no_text_does_not_end_the_watching(session: Session) -> None:
+    for number in ("1", "2"):
+        Path(os.fsdecode(os.fsencode(session.stack.folder / "src/odd") + b"\xff~")).write_text(number)
+        session.stack.write("src/a", number)
+        session.sees("/app/a", number)
 
 
 def test_the_engine_may_die_while_files_change(session: Session) -> None:
