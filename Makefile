@@ -50,7 +50,7 @@ conformance: setup ## compose files against Docker Compose's own reading of them
 test: lint types ## everything that CI runs
 	@$(BIN)/pytest -n $(WORKERS) tests --ignore=tests/rigs --ignore=tests/vm
 
-test-vm: setup ## a stack, a reboot and a power cut in a virtual machine with systemd and cgroup v2; root
+test-vm: setup ## a stack, a reboot, a power cut and another architecture in a virtual machine with systemd and cgroup v2; root
 	@tests/rigs/vm prepare
 	@PYCOMPOSE_TEST_VM=1 $(BIN)/pytest tests/vm
 

@@ -75,7 +75,7 @@ def removal(images: Sequence[str], *, force: bool) -> Plan:
 
 
 def described(image: Mapping[str, Any]) -> dict[str, Any]:
-    """An image with the keys and in the order of Docker's `image inspect`."""
+    """An image with the keys and in the order of Docker's `image inspect`; `Manifests` where a name is an index."""
     config = image["Config"]
     return {
         **{key: image[key] for key in ("Id", "RepoTags", "RepoDigests", "Parent", "Comment", "Created")},
@@ -84,6 +84,7 @@ def described(image: Mapping[str, Any]) -> dict[str, Any]:
         "Architecture": image["Architecture"],
         **({"Variant": image["Variant"]} if image["Variant"] else {}),
         **{key: image[key] for key in ("Os", "Size", "GraphDriver", "RootFS", "Metadata")},
+        **({"Manifests": image["Manifests"]} if image.get("Manifests") else {}),
     }
 
 

@@ -12,6 +12,7 @@ from runtime.build import copystep, emulation, imageconfig, runmounts, runstep
 from runtime.build.dockerfile.model import Add, ArgInstruction, Copy, Run, Workdir
 from runtime.build.session import Made, Stepped, key_of
 from runtime.errors import EngineError, Forbidden, SystemFailure
+from runtime.images import platform as platforms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,14 +135,16 @@ class StageBuilder:
     def _run(self, item: Run) -> None:
         state, session = self.state, self.session
         command = self._command(item)
-        emulation.check(state.image.document)
         name = self.prefix(_shown(item))
         mounts = runmounts.Mounts(session, item.mounts, command.cwd, self._tree_of)
         digests = session.before(name, mounts.digests) if item.mounts else mounts.digests()
         parts = runstep.key_parts(command, item.mounts, digests, session.request)
-        key = key_of(state.key, *parts, str(session.request.epoch or ""))
+        # part of the key: on another platform it is another command, even where all files are equal
+        platform = platforms.of_config(state.image.document)
+        key = key_of(state.key, *parts, str(platform or ""), str(session.request.epoch or ""))
 
         def execute(place: str, vertex: Vertex) -> Made:
+            emulation.check(state.image.document)  # here: a result that is known needs no emulator
             runmounts.run(session, state.snapshot, place, command, mounts, vertex)
             return Made()
 

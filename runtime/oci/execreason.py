@@ -33,6 +33,8 @@ _MACHINES: Final = {
 }
 """e_machine of an ELF header → the architecture as images name it."""
 _OWN: Final = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+_NATIVE: Final = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm")}.get(_OWN, (_OWN,))
+"""What this processor runs itself: here ENOENT is about a loader, elsewhere about an emulator."""
 
 
 def explain(kernel: Kernel, path: bytes, errno: int) -> str:
@@ -42,13 +44,13 @@ def explain(kernel: Kernel, path: bytes, errno: int) -> str:
     head = _head(kernel, path)
     if head is None:
         return ""
-    return _why_not_found(head) if errno == ENOENT else _why_no_program(head)
+    return _why_not_found(kernel, head) if errno == ENOENT else _why_no_program(kernel, head)
 
 
 def is_bare_script(kernel: Kernel, path: bytes, errno: int) -> bool:
     """Whether it was no program for being a text without a first line that names its interpreter."""
     head = _head(kernel, path) if errno == ENOEXEC else None
-    return head is not None and head != b"" and _is_text(head) and not head.startswith(b"#!")
+    return head is not None and head != b"" and _is_text(head) and not _is_script(head)
 
 
 def _head(kernel: Kernel, path: bytes) -> bytes | None:
@@ -65,29 +67,58 @@ def _head(kernel: Kernel, path: bytes) -> bytes | None:
         os.close(fd)
 
 
-def _why_not_found(head: bytes) -> str:
-    if head.startswith(b"#!"):
+def _why_not_found(kernel: Kernel, head: bytes) -> str:
+    if _is_script(head):
         line = head[2:_LINE].split(b"\n")[0]
         words = line.split()
         if line.endswith(b"\r"):
             return ": its first line ends in a carriage return, save it with LF line ends"
+        if not words:
+            return ": its first line names no program"
+        interpreter = _head(kernel, words[0])
+        if interpreter is None:
+            return f": its interpreter {_shown(words[0])} is not in the image"
+        return _of_interpreter(words[0], "" if _is_script(interpreter) else _why_not_found(kernel, interpreter))
+    machine = _machine(head)
+    if machine and machine not in _NATIVE:
         return (
-            f": its interpreter {_shown(words[0])} is not in the image"
-            if words
-            else ": its first line names no program"
+            f": it is made for {machine}, and the emulator for that is not in the image: register it in binfmt_misc "
+            "with the flag F, as qemu-user-static does"
         )
     loader = _loader(head)
     return f": its dynamic loader {_shown(loader)} is not in the image" if loader else ""
 
 
-def _why_no_program(head: bytes) -> str:
+def _why_no_program(kernel: Kernel, head: bytes) -> str:
     if not head:
         return ": the file is empty"
-    if head.startswith(b"\x7fELF"):
-        order = _order(head)
-        machine = _MACHINES.get(int.from_bytes(head[18:20], order), "another machine")
-        return "" if machine == _OWN else f": it is made for {machine}, this machine is {_OWN}"
-    return ': a script needs a first line like "#!/bin/sh"' if _is_text(head) and not head.startswith(b"#!") else ""
+    if _is_script(head):
+        words = head[2:_LINE].split(b"\n")[0].split()
+        interpreter = _head(kernel, words[0]) if words else None
+        if interpreter is None or _is_script(interpreter):
+            return ""
+        return _of_interpreter(words[0], _why_no_program(kernel, interpreter))
+    machine = _machine(head)
+    if not machine:
+        return ': a script needs a first line like "#!/bin/sh"' if _is_text(head) else ""
+    if machine == _OWN:
+        return ""
+    return f": it is made for {machine}, this machine is {_OWN} and has no emulator for it (install qemu-user-static)"
+
+
+def _of_interpreter(path: bytes, reason: str) -> str:
+    return f": its interpreter {_shown(path)}{reason}" if reason else ""
+
+
+def _is_script(head: bytes) -> bool:
+    return head.startswith(b"#!")
+
+
+def _machine(head: bytes) -> str:
+    """The architecture that an ELF file is for; empty for other files."""
+    if not head.startswith(b"\x7fELF"):
+        return ""
+    return _MACHINES.get(int.from_bytes(head[18:20], _order(head)), "another machine")
 
 
 def _is_text(head: bytes) -> bool:

@@ -73,6 +73,8 @@ def test_a_cross_build_needs_no_emulator_and_runs_here(stack: Stack) -> None:
     assert set(listed(stack, "cross:1")) == {NATIVE, FOREIGN}
     assert f"[linux/{NATIVE}->{FOREIGN} make 2/2] RUN" in result.err
     assert "exporting manifest list sha256:" in result.err
+    [shown] = json.loads(stack.run("image", "inspect", "cross:1").out)
+    assert {each["ID"] for each in shown["Manifests"]} == set(listed(stack, "cross:1").values())
     stack.compose("services: {one: {image: 'cross:1'}}")
     assert stack.run("run", "--rm", "one").out == f"for {NATIVE}\n"
 
