@@ -127,7 +127,7 @@ def _greet(client: Client) -> Mapping[str, object] | None:
 def _signed(lock: str) -> dict[str, object] | None:
     """What the engine that holds the lock wrote into its file before it listened; None if it did not."""
     try:
-        with open(lock, encoding="ascii") as stream:
+        with open(lock, encoding="utf-8") as stream:
             protocol, version = stream.read().split()
         return {"Protocol": int(protocol), "Version": version}
     except (OSError, ValueError):
