@@ -94,7 +94,7 @@ def _sign(lock: int) -> None:
     """Say in the lock's file who holds it: a command need not ask before its first request."""
     try:
         os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{PROTOCOL} {VERSION}\n".encode(), 0)
+        os.pwrite(lock, f"{PROTOCOL} {VERSION} {os.getpid()}\n".encode(), 0)
     except OSError:
         return  # no room: then it asks
 

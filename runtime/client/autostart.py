@@ -44,12 +44,16 @@ def connect(environ: Mapping[str, str], *, start: bool = True) -> Client:
 
 def ensure(client: Client, environ: Mapping[str, str]) -> None:
     """Start the engine if none answers, replace it if it is older than this code. Raises Unavailable."""
+    client.revive = None
     found = _greet(client)
     if found is None:
         start(client.paths, environ)
         found = client.version()
     if _is_older(found):
-        client.stop(handover=True)
+        try:
+            client.stop(handover=True)
+        except Unavailable:
+            pass  # another command asked first
         wait_for_end(client.paths)
         start(client.paths, environ)
         found = client.version()
@@ -58,6 +62,8 @@ def ensure(client: Client, environ: Mapping[str, str]) -> None:
             f"engine {found['Version']} speaks protocol {found['Protocol']}, this is pycompose {VERSION} with protocol "
             f"{PROTOCOL}: use the newer pycompose, or stop the engine with it"
         )
+    # a connect is no answer: an engine that dies before it gives one is to be started again all the same
+    client.revive = lambda: ensure(client, environ)
 
 
 def start(paths: Paths, environ: Mapping[str, str], timeout: float = START_TIMEOUT) -> None:
@@ -116,20 +122,19 @@ def _spawn(paths: Paths, environ: Mapping[str, str], ready_fd: int) -> int:
 def _greet(client: Client) -> Mapping[str, object] | None:
     """Protocol and Version of the engine that listens; None if none does."""
     try:
-        client.open()
-        return _signed(client.paths.engine_lock) or client.version()
+        return _signed(client.paths.engine_lock, client.open()) or client.version()
     except Unavailable as error:
         if isinstance(error.__cause__, PermissionError):
             raise
         return None
 
 
-def _signed(lock: str) -> dict[str, object] | None:
-    """What the engine that holds the lock wrote into its file before it listened; None if it did not."""
+def _signed(lock: str, pid: int) -> dict[str, object] | None:
+    """What the engine with this pid wrote into its lock's file before it listened; None if it did not."""
     try:
         with open(lock, encoding="utf-8") as stream:
-            protocol, version = stream.read().split()
-        return {"Protocol": int(protocol), "Version": version}
+            protocol, version, signer = stream.read().split()
+        return {"Protocol": int(protocol), "Version": version} if int(signer) == pid else None
     except (OSError, ValueError):
         return None
 

@@ -19,7 +19,7 @@ from runtime.wire import unixsocket
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from runtime.client.attach import FrameStream
     from runtime.paths import Paths
@@ -69,14 +69,17 @@ class Client:
         self.paths = paths
         self.parallel = parallel
         self.by = by
+        self.revive: Callable[[], None] | None = None
+        """Brings an engine back if none listens any more when the first request is made."""
         self._idle: socket.socket | None = None
         self._plan: http1.Response | None = None
         self._aborted = False
 
-    def open(self) -> None:
-        """Connect for the first request; raises Unavailable."""
+    def open(self) -> int:
+        """Connect for the first request; the pid of whoever listens. Raises Unavailable."""
         if self._idle is None:
             self._idle = self._connect()
+        return unixsocket.peer_pid(self._idle)
 
     def close(self) -> None:
         """Close the kept connection."""
@@ -336,6 +339,7 @@ class Client:
         return self._finish(http1.request(self._connect(), method, target, data))
 
     def _finish(self, response: http1.Response) -> bytes:
+        self.revive = None
         payload = response.read()
         if response.reusable:
             self._idle = response.detach()[0]
@@ -368,6 +372,7 @@ class Client:
         sock = sock or self._connect()
         try:
             response = http1.request(sock, method, target, data, headers)
+            self.revive = None
             failure = http1.error_of(response.status, response.read()) if response.status >= 400 else None
         except BaseException:
             sock.close()
@@ -394,4 +399,9 @@ class Client:
             who = "root" if os.geteuid() else "the engine's owner"
             raise Unavailable(f"engine socket {path}: permission denied; run as {who}") from error
         except OSError as error:
-            raise Unavailable(f"engine is not running at {path}", errno=error.errno) from error
+            revive, self.revive = self.revive, None
+            if revive is None:
+                raise Unavailable(f"engine is not running at {path}", errno=error.errno) from error
+            revive()
+            kept, self._idle = self._idle, None  # by which it asked
+            return kept or self._connect()

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
+from typing import Final
+
+_CREDENTIALS: Final = struct.Struct("3i")
+"""struct ucred: pid, uid, gid."""
 
 
 def listen(path: str, kind: int = socket.SOCK_STREAM, *, backlog: int = 128, mode: int = 0o600) -> socket.socket:
@@ -47,6 +52,11 @@ def connect(path: str, kind: int = socket.SOCK_STREAM, *, timeout: float | None 
         return client
     finally:
         os.close(directory)
+
+
+def peer_pid(sock: socket.socket) -> int:
+    """The pid of the process that listens at the other end of a connected socket; 0 if it is not in this pid namespace."""
+    return int(_CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0])
 
 
 def _split(path: str) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Request = tuple[list[bytes], list[int], int]
-    """A request's fields, its descriptors and the connection to its front, and the front's pid."""
+    """A request's fields and descriptors, and the pid of its front."""
 
 RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH, signal.SIGPIPE)
 """Signals whose handling a command begins with as a fresh process does."""
-FRONT = 3
-"""The descriptor of the connection to the front in a child."""
+SERVER = 3
+"""The descriptor of the socket to the server in a child that runs a command."""
 
 
 def rehearse() -> None:
@@ -33,11 +34,11 @@ def rehearse() -> None:
     sys.stdout.flush()
 
 
-def receive(connection: socket.socket, descriptors: int) -> tuple[list[bytes], list[int]]:
-    """The fields of a request and its descriptors, of which there must be so many. Raises ValueError, OSError."""
-    data, fds, _, _ = socket.recv_fds(connection, 1 << 16, descriptors)
+def receive(connection: socket.socket) -> tuple[list[bytes], list[int]]:
+    """The request's fields and its descriptors. Raises ValueError, OSError."""
+    data, fds, _, _ = socket.recv_fds(connection, 1 << 16, wire.DESCRIPTORS)
     try:
-        if len(fds) != descriptors:
+        if len(fds) != wire.DESCRIPTORS:
             raise ValueError("descriptors are missing")
         size = int.from_bytes(data[:4], "big")
         if size > wire.MAX_REQUEST:
@@ -55,13 +56,14 @@ def receive(connection: socket.socket, descriptors: int) -> tuple[list[bytes], l
         raise
 
 
-def become(get: Callable[[], Request]) -> NoReturn:
+def become(get: Callable[[], Request], server: int) -> NoReturn:
     """In the child: the caller's world, then the command. Never returns.
 
-    The child itself accepts and answers, so that the front need not wait while the kernel takes a dead process apart.
+    The descriptor `server` is told the exit code (a byte) before the end, so that nobody waits while the kernel takes a
+    dead process apart.
     """
     code = 1
-    answering = False
+    telling = False
     try:
         for number in (*RESET, signal.SIGIO):
             signal.signal(number, signal.SIG_DFL)
@@ -73,10 +75,11 @@ def become(get: Callable[[], Request]) -> NoReturn:
         os.fchdir(fds[3])
         for standard, fd in enumerate(fds[:3]):
             os.dup2(fd, standard)
-        os.dup2(fds[4], FRONT, inheritable=False)
-        os.closerange(FRONT + 1, 4096)
-        answering = True
-        _say(wire.ACCEPTED)
+        if server != SERVER:
+            os.dup2(server, SERVER, inheritable=False)
+        os.closerange(SERVER + 1, 4096)
+        telling = True
+        _end_with(SERVER)
         os.umask(int(fields[3]))
         count = int(fields[4])
         arguments = [os.fsdecode(field) for field in fields[5 : 5 + count]]
@@ -98,19 +101,24 @@ def become(get: Callable[[], Request]) -> NoReturn:
         code = 141
     finally:
         try:
-            if answering:
-                os.closerange(0, FRONT)  # who reads our output to its end reads it now
-                _say(wire.EXITED + bytes([code & 0xFF]))
-        finally:  # a signal came: the server answers when we are gone
+            signal.signal(signal.SIGIO, signal.SIG_IGN)
+            if telling:
+                os.closerange(0, SERVER)  # who reads our output to its end reads it now
+                os.write(SERVER, bytes([code & 0xFF]))
+        finally:  # a signal came, or the server is gone: it looks at how we ended
             os._exit(code & 0xFF)
 
 
-def _say(words: bytes) -> None:
-    """Tell the front; one that is gone is heard by the server."""
-    try:
-        os.write(FRONT, words)
-    except OSError:
-        pass
+def _end_with(fd: int) -> None:
+    """Have the command interrupted when the other end of a socket is closed: its front has nobody to ask any more."""
+
+    def abandoned(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGIO, abandoned)
+    fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _streams() -> None:

@@ -137,10 +137,6 @@ def _accompany(connection: Any) -> int:
             sys.stderr.write("pycompose: the warm command line ended in the middle of the command\n")
             return 1
         answer += part
-    try:
-        connection.send(wire.DONE)
-    except OSError:
-        pass
     if answer[:1] == wire.KILLED:
         _signal.signal(answer[1], _signal.SIG_DFL)
         os.kill(os.getpid(), answer[1])

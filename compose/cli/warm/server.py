@@ -59,26 +59,25 @@ LEFT_OUT = (
 CREDENTIALS = struct.Struct("3i")
 
 
-class Spare:
-    """A child that was forked before there was a command for it, and waits on a socket for one."""
+class Child:
+    """A forked process, and our end of a socket to it: a request may come by it, the exit code does."""
 
-    __slots__ = ("pid", "socket", "until")
+    __slots__ = ("pid", "socket")
 
     def __init__(self, pid: int, sock: socket.socket) -> None:
         self.pid = pid
         self.socket = sock
-        self.until = time.monotonic() + SPARE_SECONDS
 
 
 class Session:
     """One command under way."""
 
-    __slots__ = ("connection", "ending", "pid", "pidfd")
+    __slots__ = ("child", "connection", "ending", "pidfd")
 
-    def __init__(self, connection: socket.socket, pid: int) -> None:
+    def __init__(self, connection: socket.socket, child: Child) -> None:
         self.connection = connection
-        self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
+        self.child = child
+        self.pidfd = os.pidfd_open(child.pid)
         self.ending = 0.0
         """Monotonic time at which it is killed, 0 while its front is there."""
 
@@ -96,7 +95,9 @@ class Server:
         self._poll = select.poll()
         self._poll.register(self._listener, select.POLLIN)
         self._busy_until = time.monotonic()
-        self._spare: Spare | None = None
+        self._spare: Child | None = None
+        """A child that was forked before there was a command for it."""
+        self._spare_until = 0.0
         self._spare_at = self._busy_until
         """Monotonic time at which a spare child is to be made."""
 
@@ -131,8 +132,10 @@ class Server:
             return
         if fd == session.pidfd:
             self._ended(session)
-        else:
+        elif fd == session.connection.fileno():
             self._hear(session)
+        else:
+            self._told(session)
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -145,36 +148,42 @@ class Server:
             front, uid, _ = CREDENTIALS.unpack(said)
             if uid != os.geteuid():
                 raise ValueError("another user")
-            fields, fds = receive(connection, wire.DESCRIPTORS)
+            fields, fds = receive(connection)
             if self._is_stale(fields):
                 connection.sendall(wire.STALE)
                 self._idle = 0.0
                 raise ValueError("stale")
-            given = [*fds, connection.fileno()]
-            session = Session(
-                connection, self._give(fields, given, front) or self._fork(lambda: (fields, given, front))
-            )
+            connection.sendall(wire.ACCEPTED)  # one that has gone runs it cold: then nobody may begin it here
+            child = self._give(fields, fds, front) or self._fork(lambda _: (fields, fds, front))
+            session = Session(connection, child)
         except (OSError, ValueError):
             connection.close()
             return
         finally:
             for fd in fds:
                 os.close(fd)
-        for fd in (connection.fileno(), session.pidfd):
+        for fd in (connection.fileno(), child.socket.fileno(), session.pidfd):
             self._sessions[fd] = session
             self._poll.register(fd, select.POLLIN)
 
-    def _fork(self, get: Callable[[], Request]) -> int:
-        """The pid of a child that runs the command which `get` gives it."""
+    def _fork(self, get: Callable[[socket.socket], Request]) -> Child:
+        """A child that runs the command which `get` gives it; that gets the child's end of its socket."""
+        ours, theirs = socket.socketpair()
+        ours.settimeout(READ_TIMEOUT)
         # what is passed on before the child has handlers of its own waits for them
         signal.pthread_sigmask(signal.SIG_BLOCK, RESET)
         try:
             pid = os.fork()
             if pid == 0:
-                become(get)
+                ours.close()
+                become(lambda: get(theirs), theirs.fileno())
+        except OSError:
+            ours.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, RESET)
-        return pid
+            theirs.close()
+        return Child(pid, ours)
 
     def _patience(self) -> float:
         """Seconds to wait for something to happen."""
@@ -187,42 +196,39 @@ class Server:
             self._spare_at = math.inf
             if self._spare is None:
                 self._make_spare()
-        elif self._spare is not None and now > self._spare.until:
+        elif self._spare is not None and now > self._spare_until:
             self._drop_spare()
 
     def _make_spare(self) -> None:
         """Fork a child for the next command, which does for itself what it can before it comes."""
-        ours, theirs = socket.socketpair()
 
-        def wait() -> Request:
-            ours.close()
+        def wait(server: socket.socket) -> Request:
             rehearse()
-            with theirs:
-                fields, fds = receive(theirs, wire.DESCRIPTORS + 1)
+            fields, fds = receive(server)
             return fields[1:], fds, int(fields[0])
 
-        with theirs:
-            self._spare = Spare(self._fork(wait), ours)
+        self._spare = self._fork(wait)
+        self._spare_until = time.monotonic() + SPARE_SECONDS
 
-    def _give(self, fields: list[bytes], fds: list[int], front: int) -> int:
-        """Let the spare child have a command; 0 if there is none, or no more."""
+    def _give(self, fields: list[bytes], fds: list[int], front: int) -> Child | None:
+        """The spare child, which has the command; None if there is none, or no more."""
         if self._spare is None:
-            return 0
-        spare, self._spare = self._spare, None
+            return None
         request = wire.encode([str(front).encode(), *fields])
-        with spare.socket:
-            try:
-                sent = socket.send_fds(spare.socket, [request], fds)
-                if sent < len(request):  # else it is at work, and to send nothing to the end it closed is an error
-                    spare.socket.sendall(request[sent:])
-            except OSError:
-                os.waitpid(spare.pid, 0)
-                return 0
-        return spare.pid
+        try:
+            sent = socket.send_fds(self._spare.socket, [request], fds)
+            if sent < len(request):  # else it is at work, and may have ended
+                self._spare.socket.sendall(request[sent:])
+        except OSError:
+            self._drop_spare()
+            return None
+        spare, self._spare = self._spare, None
+        return spare
 
     def _drop_spare(self) -> None:
         if self._spare is not None:
-            self._spare.socket.close()  # it ends
+            self._spare.socket.close()
+            os.kill(self._spare.pid, signal.SIGKILL)  # it may stand still
             os.waitpid(self._spare.pid, 0)
             self._spare = None
 
@@ -239,38 +245,56 @@ class Server:
         except OSError:
             said = b""
         if len(said) == 2 and said[:1] == wire.SIGNAL:
-            _signal_group(session.pid, said[1])
+            _signal_group(session.child.pid, said[1])
             return
-        self._poll.unregister(session.connection.fileno())
-        del self._sessions[session.connection.fileno()]
-        if said == wire.DONE:
-            return
+        self._forget(session.connection)
         # The front is gone: what it started ends as if its terminal had gone.
         session.ending = time.monotonic() + KILL_AFTER
-        _signal_group(session.pid, signal.SIGCONT)
-        _signal_group(session.pid, signal.SIGTERM)
+        _signal_group(session.child.pid, signal.SIGCONT)
+        _signal_group(session.child.pid, signal.SIGTERM)
 
     def _end_overdue(self) -> None:
         for session in set(self._sessions.values()):
             if session.ending and time.monotonic() > session.ending:
-                _signal_group(session.pid, signal.SIGKILL)
+                _signal_group(session.child.pid, signal.SIGKILL)
+
+    def _told(self, session: Session) -> None:
+        """The child says how the command ended, or closed its end without a word."""
+        try:
+            code = session.child.socket.recv(1)
+        except OSError:
+            code = b""
+        self._forget(session.child.socket)
+        if code:
+            self._answer(session, wire.EXITED + code)
 
     def _ended(self, session: Session) -> None:
-        _, status = os.waitpid(session.pid, 0)
+        if session.child.socket.fileno() in self._sessions:
+            self._told(session)
+        _, status = os.waitpid(session.child.pid, 0)
         self._spare_at = time.monotonic() + REST_SECONDS
-        for fd in (session.connection.fileno(), session.pidfd):
-            if self._sessions.pop(fd, None) is not None:
-                self._poll.unregister(fd)
-        os.close(session.pidfd)
         if os.WIFSIGNALED(status):
-            answer = wire.KILLED + bytes([os.WTERMSIG(status)])
+            self._answer(session, wire.KILLED + bytes([os.WTERMSIG(status)]))
         else:
-            answer = wire.EXITED + bytes([os.WEXITSTATUS(status)])
+            self._answer(session, wire.EXITED + bytes([os.WEXITSTATUS(status)]))
+        self._poll.unregister(session.pidfd)
+        del self._sessions[session.pidfd]
+        os.close(session.pidfd)
+
+    def _answer(self, session: Session, answer: bytes) -> None:
+        """Tell the front how the command ended, unless it has been told or is gone."""
+        if session.connection.fileno() not in self._sessions:
+            return
         try:
             session.connection.sendall(answer)
         except OSError:
             pass
-        session.connection.close()
+        self._forget(session.connection)
+
+    def _forget(self, sock: socket.socket) -> None:
+        self._poll.unregister(sock.fileno())
+        del self._sessions[sock.fileno()]
+        sock.close()
 
 
 def preload() -> None:

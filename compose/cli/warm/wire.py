@@ -1,8 +1,8 @@
 """What front and server say to each other; imported by every command, so it imports nothing.
 
 The front sends one request: fields, each after its length, with four descriptors (stdin, stdout, stderr, directory).
-The server answers STALE at once and nothing else; or the child that runs the command answers ACCEPTED and, when the
-command ended, its exit, which the server repeats if the child is gone. Meanwhile the front sends signals.
+The server answers STALE at once and nothing else, or ACCEPTED and, when the command ended, its exit. Meanwhile the
+front sends signals.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ KILLED = b"K"
 """Followed by one byte, the signal."""
 SIGNAL = b"S"
 """From the front, followed by one byte."""
-DONE = b"D"
-"""From the front, which has heard of the exit: it has not been killed when it is gone now."""
 DESCRIPTORS = 4
 MAX_REQUEST = 8 << 20
 """Bytes; execve itself takes no more."""

@@ -77,4 +77,4 @@ def install(wheel: Path, folder: Path) -> Environment:
 
 @pytest.fixture
 def environment(wheel: Path, tmp_path: Path) -> Environment:
-    return install(wheel, tmp_path / "venv")
+    return install(wheel, tmp_path / "a path with blanks")

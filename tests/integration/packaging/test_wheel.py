@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.kit.stack import Stack
 
     from .conftest import Environment
@@ -25,6 +27,25 @@ def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
     assert "compose/cli/commands/up.py" in names
     assert {f"compose/cli/shells/pycompose.{shell}" for shell in ("bash", "fish", "zsh")} < set(names)
     assert not [name for name in names if "__pycache__" in name or name.rpartition("/")[2].startswith("test_")]
+
+
+def test_the_program_runs_by_a_link_and_says_so_where_it_is_not_installed(
+    environment: Environment, tmp_path: Path
+) -> None:
+    (program,) = environment.program
+    link = tmp_path / "link"
+    link.symlink_to(program)
+    done = subprocess.run([link, "version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("pycompose version")
+    stray = tmp_path / "stray"
+    stray.write_bytes(Path(program).read_bytes())
+    stray.chmod(0o755)
+    found = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": ""}
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    (tmp_path / "python3").symlink_to(tmp_path / "bare/bin/python3")
+    refused = subprocess.run([stray, "version"], capture_output=True, text=True, check=False, env=found, cwd="/")
+    assert refused.returncode == 1
+    assert "run it by the Python it was installed with" in refused.stderr
 
 
 @pytest.mark.root

@@ -151,6 +151,26 @@ def test_a_child_that_was_killed_while_it_waited_is_replaced(warm: Stack) -> Non
     served_since(warm, before)
 
 
+def test_a_child_that_stands_still_while_it_waited_is_replaced(warm: Stack) -> None:
+    (server,) = server_pids(warm)
+    (spare,) = poll(lambda: spares(server), what="a child waits")
+    os.kill(spare, signal.SIGSTOP)
+    poll(lambda: spare not in children(server), timeout=30, what="it had its time")
+    assert len(warm.run("ps", "-q").out.splitlines()) == 1
+
+
+def test_a_front_whose_server_is_killed_ends_and_the_next_command_starts_another(warm: Stack) -> None:
+    (server,) = server_pids(warm)
+    follow = warm.start("logs", "-f", "a")
+    [command] = poll(lambda: commands(server), what="the command runs in the server")
+    os.kill(server, signal.SIGKILL)
+    _, said = follow.communicate(timeout=20)
+    assert (follow.returncode, "ended in the middle" in said) == (1, True)
+    poll(lambda: not os.path.exists(f"/proc/{command}"), what="the command ended too")
+    warm.run("ps")
+    poll(lambda: server not in server_pids(warm) and len(server_pids(warm)) == 1, what="another server")
+
+
 def test_a_long_command_line_reaches_a_waiting_child(warm: Stack) -> None:
     (server,) = server_pids(warm)
     poll(lambda: spares(server), what="a child waits")

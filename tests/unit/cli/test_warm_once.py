@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from compose.cli.warm import child, front, wire
-from compose.cli.warm.server import Server, Spare
+from compose.cli.warm.server import Child, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def test_the_front_does_not_run_what_the_server_has_done() -> None:
 
     def serve() -> None:
         with theirs:
-            _, fds = child.receive(theirs, wire.DESCRIPTORS)
+            _, fds = child.receive(theirs)
             for fd in fds:
                 os.close(fd)
             theirs.sendall(wire.ACCEPTED + wire.EXITED + b"\0")
@@ -52,7 +52,7 @@ def test_the_server_forks_no_child_for_what_the_spare_one_has(monkeypatch: pytes
     def send_fds(sock: socket.socket, data: list[bytes], fds: list[int]) -> int:
         sent = real(sock, data, fds)
         with theirs:
-            fields, received = child.receive(theirs, wire.DESCRIPTORS)
+            fields, received = child.receive(theirs)
         for fd in received:
             os.close(fd)
         taken.append(fields)
@@ -61,11 +61,12 @@ def test_the_server_forks_no_child_for_what_the_spare_one_has(monkeypatch: pytes
     real = socket.send_fds
     monkeypatch.setattr(socket, "send_fds", send_fds)
     server = object.__new__(Server)
-    server._spare = Spare(4_000_000, ours)
+    server._spare = spare = Child(4_000_000, ours)
     fds = [os.open(os.devnull, os.O_RDWR) for _ in range(wire.DESCRIPTORS)]
     try:
-        assert server._give([b"version", b"word"], fds, 7) == 4_000_000
+        assert server._give([b"version", b"word"], fds, 7) is spare
     finally:
         for fd in fds:
             os.close(fd)
+        ours.close()
     assert taken == [[b"7", b"version", b"word"]]

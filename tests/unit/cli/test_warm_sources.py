@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _signal() -> Iterator[None]:
+def _signal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sources, "_tells", lambda _directory: True)  # the tests' directory may be a tmpfs
     before = signal.getsignal(signal.SIGIO)
     yield
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # descriptors of the tests still listen
@@ -83,6 +84,38 @@ def test_what_is_none_of_its_files_is_looked_at_and_forgotten(
     assert len(seen) == 2
     assert not found.changed()
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("way", ["rename", "link"])
+def test_another_directory_in_the_place_is_noticed(tmp_path: Path, way: str) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.py").write_text("")
+    root = tmp_path / "current"
+    if way == "link":
+        root.symlink_to("one")
+    else:
+        (tmp_path / "one").rename(root)
+    found = sources.Sources([str(root / "a.py")], [str(root)])
+    assert not found.changed()
+    if way == "link":
+        root.unlink()
+        root.symlink_to("two")
+    else:
+        root.rename(tmp_path / "away")
+        (tmp_path / "two").rename(root)
+    assert found.changed()
+
+
+def test_files_that_change_elsewhere_are_looked_at_each_time(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_tells", lambda _directory: False)
+    found = sources.Sources(map(str, files))
+    seen = looks(monkeypatch)
+    assert not found.changed()
+    assert not found.changed()
+    assert len(seen) == 4
 
 
 def test_a_kernel_that_does_not_tell_is_no_reason_to_believe(

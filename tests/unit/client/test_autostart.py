@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ from runtime.client.client import Client
 from runtime.errors import Unavailable
 from runtime.paths import Paths
 from runtime.version import PROTOCOL, VERSION
+from tests.kit.fakeengine import FakeEngine
+from tests.kit.stack import poll
 
 
 def test_a_running_engine_of_the_same_version_is_used(engine) -> None:
@@ -23,7 +26,7 @@ def test_a_running_engine_of_the_same_version_is_used(engine) -> None:
 
 
 def test_an_engine_that_signed_its_lock_is_not_asked(engine) -> None:
-    Path(engine.paths.engine_lock).write_text(f"{PROTOCOL} {VERSION}\n")
+    Path(engine.paths.engine_lock).write_text(f"{PROTOCOL} {VERSION} {os.getpid()}\n")
     client = Client(engine.paths)
     autostart.ensure(client, {})
     assert engine.requests == []
@@ -32,7 +35,7 @@ def test_an_engine_that_signed_its_lock_is_not_asked(engine) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("text", ["", "one two", f"{PROTOCOL}", f"{PROTOCOL} 1 2"])
+@pytest.mark.parametrize("text", ["", "one two three", f"{PROTOCOL}", f"{PROTOCOL} {VERSION} 1"])
 def test_a_lock_that_says_nothing_is_no_answer(engine, text: str) -> None:
     Path(engine.paths.engine_lock).write_text(text)
     client = Client(engine.paths)
@@ -42,10 +45,40 @@ def test_a_lock_that_says_nothing_is_no_answer(engine, text: str) -> None:
 
 
 def test_an_engine_that_signed_as_another_is_refused(engine) -> None:
-    Path(engine.paths.engine_lock).write_text(f"{PROTOCOL + 1} 9.0.0\n")
+    Path(engine.paths.engine_lock).write_text(f"{PROTOCOL + 1} 9.0.0 {os.getpid()}\n")
     client = Client(engine.paths)
     with pytest.raises(Unavailable, match=r"engine 9\.0\.0 speaks protocol"):
         autostart.ensure(client, {})
+    client.close()
+
+
+@pytest.mark.parametrize("request_", ["version", "plan"])
+def test_an_engine_that_dies_before_it_answers_is_started_again(engine, monkeypatch, request_: str) -> None:
+    Path(engine.paths.engine_lock).write_text(f"{PROTOCOL} {VERSION} {os.getpid()}\n")
+    client = Client(engine.paths)
+    autostart.ensure(client, {})
+    poll(lambda: engine._sockets, what="it has accepted")
+    engine.close()
+    made: list[FakeEngine] = []
+    monkeypatch.setattr(autostart, "start", lambda paths, environ: made.append(FakeEngine(Path(paths.run).parent)))
+    if request_ == "version":
+        assert client.version()["Pid"] == 1
+    else:
+        events = list(client.submit({"project": "app", "operations": []}))
+        assert events == [{"status": "finished"}]
+    client.close()
+    made[0].close()
+    assert len(made) == 1
+
+
+def test_an_engine_that_has_answered_once_is_not_started_again(engine, monkeypatch) -> None:
+    monkeypatch.setattr(autostart, "start", lambda paths, environ: pytest.fail("started"))
+    client = Client(engine.paths)
+    autostart.ensure(client, {})
+    client.version()
+    engine.close()
+    with pytest.raises(Unavailable, match="not running"):
+        client.version()
     client.close()
 
 
