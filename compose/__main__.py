@@ -38,6 +38,10 @@ def _main() -> int:
     code = front.run(arguments)
     if code is not None:
         os._exit(code)
+    if sys.flags.no_site:
+        import site
+
+        site.main()  # the script leaves that to us: the way to the warm server needs no packages
     code = cold()
     if code == 0:
         from compose.cli.warm.start import start

@@ -45,8 +45,8 @@ def run(arguments: list[str]) -> int | None:
 
 def _suits(environ: os._Environ[str]) -> bool:
     """Whether text goes in and out as UTF-8, as it does in the server."""
-    if "PYTHONIOENCODING" in environ or "PYTHONPATH" in environ:
-        return environ.get("PYTHONPATH", PACKAGE) == PACKAGE and "PYTHONIOENCODING" not in environ
+    if environ.get("PYTHONIOENCODING") or (environ.get("PYTHONPATH") or PACKAGE) != PACKAGE:
+        return False
     chosen = next((environ[name] for name in LOCALES if environ.get(name)), "")
     return chosen in PLAIN_LOCALES or "UTF-8" in chosen.upper() or "UTF8" in chosen.upper()
 

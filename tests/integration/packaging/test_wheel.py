@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit.stack import poll
+
 if TYPE_CHECKING:
     from tests.kit.stack import Stack
 
@@ -46,6 +48,26 @@ def test_the_program_runs_by_a_link_and_says_so_where_it_is_not_installed(
     refused = subprocess.run([stray, "version"], capture_output=True, text=True, check=False, env=found, cwd="/")
     assert refused.returncode == 1
     assert "run it by the Python it was installed with" in refused.stderr
+
+
+@pytest.mark.root
+def test_a_warm_command_does_without_site(environment: Environment, stack: Stack) -> None:
+    stack.program = environment.program
+    stack.environment |= {"PYTHONPATH": "", "PYCOMPOSE_WARM": "1"}
+    stack.compose("services: {a: {image: localhost/host, command: sleep 1000, init: true}}")
+    stack.run("up", "-d")
+    stack.environment["PYTHONPROFILEIMPORTTIME"] = "1"
+
+    def imported() -> set[str]:
+        lines = stack.run("ps", "-q").err.splitlines()
+        return {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+
+    found = poll(lambda: (names := imported()) and "typer" not in names and names, what="a warm command")
+    assert "compose.cli.warm.front" in found
+    assert not {"site", "re", "sitecustomize"} & found
+    stack.environment["PYCOMPOSE_WARM"] = "0"
+    assert {"site", "typer"} <= imported()
+    stack.run("down", "-t", "1")
 
 
 @pytest.mark.root
