@@ -96,7 +96,7 @@ def start(paths: Paths, environ: Mapping[str, str], timeout: float = START_TIMEO
     while time.monotonic() < deadline:
         if _answers(paths):
             return
-        if not _lock_is_held(paths.engine_lock):
+        if not lock_is_held(paths.engine_lock):
             break
         time.sleep(0.01)
     _reap(pid)
@@ -160,7 +160,8 @@ def _answers(paths: Paths) -> bool:
     return True
 
 
-def _lock_is_held(path: str) -> bool:
+def lock_is_held(path: str) -> bool:
+    """Whether a process holds the lock file `path`."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -177,7 +178,7 @@ def _lock_is_held(path: str) -> bool:
 def wait_for_end(paths: Paths, timeout: float = START_TIMEOUT) -> None:
     """Return when the engine that was told to stop is gone; raises Unavailable after `timeout` seconds."""
     deadline = time.monotonic() + timeout
-    while _lock_is_held(paths.engine_lock):
+    while lock_is_held(paths.engine_lock):
         if time.monotonic() > deadline:
             raise Unavailable(f"engine did not end within {timeout:g} seconds")
         time.sleep(0.005)

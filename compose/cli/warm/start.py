@@ -36,8 +36,12 @@ def start(arguments: list[str]) -> None:
     """Start it if the command is a hot one, the engine is there and no server is; failure is no matter."""
     if os.environ.get(SWITCH) == "0" or not HOT & set(arguments):
         return
+    from runtime.client.autostart import lock_is_held
+
     run = from_environment(os.environ, os.geteuid()).run
-    if not os.path.exists(f"{run}/engine.sock") or _is_served(wire.socket_path(run, os.geteuid())):
+    path = wire.socket_path(run, os.geteuid())
+    # its lock, for the socket of a server that was killed may lie there still
+    if not os.path.exists(f"{run}/engine.sock") or lock_is_held(f"{path}.lock"):
         return
     environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": PACKAGE, "LANG": "C.UTF-8"}
     try:
@@ -54,22 +58,3 @@ def start(arguments: list[str]) -> None:
         )
     except OSError:
         return
-
-
-def _is_served(path: str) -> bool:
-    """Whether a server holds the lock; the socket of a killed one may lie there still."""
-    import fcntl
-
-    if not os.path.exists(path):
-        return False
-    try:
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
