@@ -7,31 +7,16 @@ names are free.
 from __future__ import annotations
 
 import os
-import struct
 from errno import ENOEXEC
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from runtime.errors import NotSupported
 from runtime.images import platform as platforms
+from runtime.linux import elf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_MACHINES: Final = {
-    "386": (1, "<", 3),
-    "amd64": (2, "<", 62),
-    "arm": (1, "<", 40),
-    "arm64": (2, "<", 183),
-    "loong64": (2, "<", 258),
-    "mips64le": (2, "<", 8),
-    "ppc64le": (2, "<", 21),
-    "riscv64": (2, "<", 243),
-    "s390x": (2, ">", 22),
-}
-"""Class (1: 32 bit, 2: 64 bit), byte order and e_machine of an architecture's ELF files."""
-_NATIVE: Final = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm")}
-"""What a processor runs besides its own."""
 
 
 def check(document: Mapping[str, Any]) -> None:
@@ -46,23 +31,11 @@ def check(document: Mapping[str, Any]) -> None:
         )
 
 
-def header(architecture: str) -> bytes:
-    """An ELF header by which the kernel knows the architecture, of a program without content; empty if it is unknown."""
-    if architecture not in _MACHINES:
-        return b""
-    bits, order, machine = _MACHINES[architecture]
-    address, own, entry = ("I", 52, 32) if bits == 1 else ("Q", 64, 56)
-    start = b"\x7fELF" + bytes((bits, 1 if order == "<" else 2, 1))
-    fields = (2, machine, 1, 0, own, 0, 0, own, entry, 0, 0, 0, 0)
-    return start.ljust(16, b"\0") + struct.pack(f"{order}HHI3{address}I6H", *fields)
-
-
 @lru_cache(maxsize=16)
 def _runs(architecture: str) -> bool:
-    local = platforms.local().architecture
-    if architecture in _NATIVE.get(local, (local,)):
+    if architecture in elf.native(platforms.local().architecture):
         return True
-    program = header(architecture)
+    program = elf.header(architecture)
     return bool(program) and _refusal(program) != ENOEXEC
 
 

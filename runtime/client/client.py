@@ -79,7 +79,7 @@ class Client:
         """Connect for the first request; the pid of whoever listens. Raises Unavailable."""
         if self._idle is None:
             self._idle = self._connect()
-        return unixsocket.peer_pid(self._idle)
+        return unixsocket.peer(self._idle)[0]
 
     def close(self) -> None:
         """Close the kept connection."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from runtime.errors import SyscallError
 from runtime.linux import constants as c
+from runtime.linux import elf
 
 if TYPE_CHECKING:
     from runtime.linux.syscalls import Kernel
@@ -20,20 +21,8 @@ if TYPE_CHECKING:
 _HEAD: Final = 4096
 _LINE: Final = 256
 _PT_INTERP: Final = 3
-_MACHINES: Final = {
-    3: "386",
-    8: "mips",
-    21: "ppc64",
-    22: "s390x",
-    40: "arm",
-    62: "amd64",
-    183: "arm64",
-    243: "riscv64",
-    258: "loong64",
-}
-"""e_machine of an ELF header → the architecture as images name it."""
 _OWN: Final = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
-_NATIVE: Final = {"amd64": ("amd64", "386"), "arm64": ("arm64", "arm")}.get(_OWN, (_OWN,))
+_NATIVE: Final = elf.native(_OWN)
 """What this processor runs itself: here ENOENT is about a loader, elsewhere about an emulator."""
 
 
@@ -79,7 +68,7 @@ def _why_not_found(kernel: Kernel, head: bytes) -> str:
         if interpreter is None:
             return f": its interpreter {_shown(words[0])} is not in the image"
         return _of_interpreter(words[0], "" if _is_script(interpreter) else _why_not_found(kernel, interpreter))
-    machine = _machine(head)
+    machine = elf.architecture_of(head)
     if machine and machine not in _NATIVE:
         return (
             f": it is made for {machine}, and the emulator for that is not in the image: register it in binfmt_misc "
@@ -98,7 +87,7 @@ def _why_no_program(kernel: Kernel, head: bytes) -> str:
         if interpreter is None or _is_script(interpreter):
             return ""
         return _of_interpreter(words[0], _why_no_program(kernel, interpreter))
-    machine = _machine(head)
+    machine = elf.architecture_of(head)
     if not machine:
         return ': a script needs a first line like "#!/bin/sh"' if _is_text(head) else ""
     if machine == _OWN:
@@ -112,13 +101,6 @@ def _of_interpreter(path: bytes, reason: str) -> str:
 
 def _is_script(head: bytes) -> bool:
     return head.startswith(b"#!")
-
-
-def _machine(head: bytes) -> str:
-    """The architecture that an ELF file is for; empty for other files."""
-    if not head.startswith(b"\x7fELF"):
-        return ""
-    return _MACHINES.get(int.from_bytes(head[18:20], _order(head)), "another machine")
 
 
 def _is_text(head: bytes) -> bool:

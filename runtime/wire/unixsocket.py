@@ -54,9 +54,10 @@ def connect(path: str, kind: int = socket.SOCK_STREAM, *, timeout: float | None 
         os.close(directory)
 
 
-def peer_pid(sock: socket.socket) -> int:
-    """The pid of the process that listens at the other end of a connected socket; 0 if it is not in this pid namespace."""
-    return int(_CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0])
+def peer(sock: socket.socket) -> tuple[int, int]:
+    """Pid and user id of the process that connected, or that listens, at the other end; the pid is 0 outside our pid namespace."""
+    pid, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid, uid
 
 
 def _split(path: str) -> tuple[int, str]:

@@ -20,7 +20,6 @@ import pkgutil
 import select
 import signal
 import socket
-import struct
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from compose.cli.warm.child import RESET, become, receive, rehearse
 from compose.cli.warm.front import PACKAGE
 from compose.cli.warm.sources import Sources, imported
 from runtime.version import VERSION
+from runtime.wire import unixsocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,6 @@ LEFT_OUT = (
     "compose.cli.warm.server",
     "compose.cli.warm.__main__",
 )
-CREDENTIALS = struct.Struct("3i")
 
 
 class Child:
@@ -91,7 +90,7 @@ class Server:
         self._idle = idle
         self._sources = Sources(imported())
         self._sessions: dict[int, Session] = {}
-        self._listener = _listen(self._path)
+        self._listener = unixsocket.listen(self._path)  # we hold the lock: whatever is there is nobody's
         self._poll = select.poll()
         self._poll.register(self._listener, select.POLLIN)
         self._busy_until = time.monotonic()
@@ -144,8 +143,7 @@ class Server:
         connection.settimeout(READ_TIMEOUT)
         fds: list[int] = []
         try:
-            said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-            front, uid, _ = CREDENTIALS.unpack(said)
+            front, uid = unixsocket.peer(connection)
             if uid != os.geteuid():
                 raise ValueError("another user")
             fields, fds = receive(connection)
@@ -330,25 +328,6 @@ def main(run: str, idle: float) -> int:
     gc.freeze()
     server.serve()
     return 0
-
-
-def _listen(path: str) -> socket.socket:
-    """The listening socket; the caller holds the lock, so whatever is at `path` is nobody's."""
-    directory = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    name = f"/proc/self/fd/{directory}/{os.path.basename(path)}"  # sun_path holds 108 bytes
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        try:
-            os.unlink(name)
-        except FileNotFoundError:
-            pass
-        listener.bind(name)
-    finally:
-        os.umask(before)
-        os.close(directory)
-    listener.listen(64)
-    return listener
 
 
 def _signal_group(pid: int, number: int) -> None:
