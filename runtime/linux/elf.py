@@ -35,12 +35,17 @@ def native(architecture: str) -> tuple[str, ...]:
 
 
 def architecture_of(head: bytes) -> str:
-    """What the file that begins with `head` is made for; "another machine" if it has no name here, empty if it is no ELF."""
+    """What the file that begins with `head` is made for; "another machine" if it has no name here, empty if it is no ELF.
+
+    The machine's number decides where class or byte order are none that it has.
+    """
     if not head.startswith(MAGIC):
         return ""
     order = ">" if head[5:6] == b"\2" else "<"
-    found = (head[4], order, *struct.unpack_from(f"{order}H", head.ljust(20, b"\0"), 18)) if len(head) > 4 else None
-    return next((name for name, machine in _MACHINES.items() if machine == found), "another machine")
+    found = (*head[4:5], order, *struct.unpack_from(f"{order}H", head.ljust(20, b"\0"), 18))
+    exact = (name for name, machine in _MACHINES.items() if machine == found)
+    akin = (name for name, machine in _MACHINES.items() if machine[-1] == found[-1])
+    return next(exact, "") or next(akin, "another machine")
 
 
 def header(architecture: str) -> bytes:

@@ -45,6 +45,7 @@ def test_a_real_program_is_known() -> None:
         (b"\x7fELF", "another machine"),
         (b"\x7fELF\2\1", "another machine"),
         (bytes.fromhex("7f454c46020101000000000000000000" + "0200ffff"), "another machine"),
+        (bytes.fromhex("7f454c46020101000000000000000000" + "02001600"), "s390x"),
     ],
 )
 def test_what_has_no_name_is_said_so(head: bytes, architecture: str) -> None:
